@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The one place that knows which DPDK this is. Written for 22.11; the names that this room uses are
+// the same in 23.11 and 24.11, but for those below.
+#pragma once
+
+#include <rte_eth_ring.h>
+#include <rte_ethdev.h>
+#include <rte_version.h>
+
+static_assert(RTE_VERSION >= RTE_VERSION_NUM(22, 11, 0, 0), "DPDK 22.11 or newer is needed");
+
+namespace lastack::dpdk {
+
+// 23.11 added `algorithm` to rte_eth_rss_conf, so it is filled by name, the rest being zero:
+// a null key keeps the port's own.
+inline rte_eth_rss_conf rss_with(std::uint64_t hash_functions) {
+    rte_eth_rss_conf conf{};
+    conf.rss_hf = hash_functions;
+    return conf;
+}
+
+}  // namespace lastack::dpdk

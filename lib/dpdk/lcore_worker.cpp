@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dpdk/lcore_worker.hpp"
+
+#include <rte_ethdev.h>
+
+#include <algorithm>
+
+namespace lastack::dpdk {
+namespace {
+
+constexpr std::uint16_t burst = 32;
+
+}  // namespace
+
+void snapshot::add(const stack::core& core) {
+    snapshot one;
+    one.states = core.states();
+    one.outcomes = core.outcomes();
+    add(one);
+}
+
+void snapshot::add(const snapshot& other) {
+    for (std::size_t i = 0; i < states.by_state.size(); ++i) {
+        states.by_state[i] += other.states.by_state[i];
+    }
+    states.orphans += other.states.orphans;
+    states.time_wait_parked += other.states.time_wait_parked;
+    states.sockets += other.states.sockets;
+    states.mbufs_held += other.states.mbufs_held;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        outcomes[i] += other.outcomes[i];
+    }
+}
+
+lcore_worker::lcore_worker(unsigned index, steering& shared, std::int64_t clock_base_us)
+    : index_(index), shared_(shared), clock_(clock_base_us), now_(clock_.now()) {}
+
+lcore_worker::attached::attached(lcore_worker& w, const dpdk::port& p,
+                                 std::unique_ptr<stack::core> c)
+    : owner(w), port(p.id), prepare(p.link.checksum_tx), core(std::move(c)), calls(core->calls()) {}
+
+result<bool, std::string> lcore_worker::attach(const port& p, const stack::core_config& config) {
+    auto core = stack::core::make(config, clock_.now());
+    if (!core) {
+        return failure{core.error()};
+    }
+    attached_.push_back(std::make_unique<attached>(*this, p, std::move(*core)));
+    attached_.back()->core->set_transmit({transmit, attached_.back().get()});
+    return true;
+}
+
+std::uint16_t lcore_worker::transmit(void* context, rte_mbuf** frames, std::uint16_t n) {
+    auto& a = *static_cast<attached*>(context);
+    const auto queue = static_cast<std::uint16_t>(a.owner.index_);
+    if (a.prepare) {
+        const auto good = rte_eth_tx_prepare(a.port, queue, frames, n);
+        if (good == 0) {
+            // The port will never take this frame; were it kept, nothing behind it would go out.
+            rte_pktmbuf_free(frames[0]);
+            return 1;
+        }
+        n = good;
+    }
+    auto* capture = a.owner.rings_.capture.get();
+    if (capture == nullptr) {
+        return rte_eth_tx_burst(a.port, queue, frames, n);
+    }
+    // A frame that the port has taken may be gone, so it is copied before; one that a full queue
+    // refuses is offered again, and then captured twice.
+    capture->add(std::span(frames, n), a.port, pcapng::direction::outbound, a.owner.now_);
+    return rte_eth_tx_burst(a.port, queue, frames, n);
+}
+
+bool lcore_worker::turn() {
+    now_ = clock_.now();
+    drain_begins_ = false;
+    follow(shared_.wanted.load(std::memory_order_relaxed));
+    bool idle = true;
+    for (const auto& a : attached_) {
+        a->core->output(now_);
+        std::array<rte_mbuf*, burst> frames;
+        const auto n =
+            rte_eth_rx_burst(a->port, static_cast<std::uint16_t>(index_), frames.data(), burst);
+        if (n > 0) {
+            if (rings_.capture) {
+                rings_.capture->add(std::span(frames.data(), n), a->port,
+                                    pcapng::direction::inbound, now_);
+            }
+            a->core->input(std::span(frames.data(), n), now_);
+        }
+        a->core->run_timers(now_);
+        a->events = a->core->take_events();
+        idle = idle && a->events.empty() && (phase_ == phase::running || a->core->idle());
+    }
+    if (phase_ != phase::running) {
+        idle_.store(idle, std::memory_order_release);
+    }
+    if (asked_.load(std::memory_order_relaxed) != answered_.load(std::memory_order_relaxed)) {
+        answer_snapshot();
+    }
+    return phase_ != phase::ended;
+}
+
+void lcore_worker::follow(phase wanted) {
+    if (wanted == phase_) {
+        return;
+    }
+    const auto before = phase_;
+    phase_ = wanted;
+    if (before == phase::running && wanted != phase::ended) {
+        drain_begins_ = true;
+        for (const auto& a : attached_) {
+            a->core->drain();
+        }
+    }
+    if (wanted == phase::resetting) {
+        for (const auto& a : attached_) {
+            a->core->reset_all();
+        }
+    }
+}
+
+void lcore_worker::fail(std::string reason) {
+    const std::lock_guard hold(shared_.reason_lock);
+    if (!shared_.failed.exchange(true)) {
+        shared_.reason = std::move(reason);
+    }
+}
+
+std::uint64_t lcore_worker::counter_sum(counter c) const {
+    std::uint64_t sum = 0;
+    for (const auto& a : attached_) {
+        sum += a->core->counters().get(c);
+    }
+    return sum;
+}
+
+void lcore_worker::answer_snapshot() {
+    const auto asked = asked_.load(std::memory_order_relaxed);
+    snapshot_ = {};
+    for (const auto& a : attached_) {
+        snapshot_.add(*a->core);
+    }
+    answered_.store(asked, std::memory_order_release);
+}
+
+const snapshot* lcore_worker::answered_snapshot() const {
+    const bool done =
+        answered_.load(std::memory_order_acquire) == asked_.load(std::memory_order_relaxed);
+    return done ? &snapshot_ : nullptr;
+}
+
+}  // namespace lastack::dpdk

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One worker lcore: its stacks, one a port, and the turn that drives them.
+//
+// The control thread steers all workers by one phase, which only goes forward. A worker goes on
+// turning after it has become idle, so that peers still get their answers while others drain, and
+// leaves only in phase::ended.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "dpdk/cycle_clock.hpp"
+#include "dpdk/logging.hpp"
+#include "dpdk/port.hpp"
+#include "lastack/runtime.hpp"
+#include "stack/core.hpp"
+
+namespace lastack::dpdk {
+
+enum class phase : std::uint8_t {
+    running,
+    draining,   // no new connections; those that are there close properly
+    resetting,  // those that are left are reset
+    ended,      // workers leave
+};
+
+// What the control thread and the workers share.
+struct steering {
+    std::atomic<phase> wanted{phase::running};
+    std::atomic<bool> stop_asked{false};
+    std::atomic<bool> failed{false};
+    std::mutex reason_lock;
+    std::string reason;  // of the first failure
+};
+
+// Sums over stacks that only their lcore may compute.
+struct snapshot {
+    stack::state_counts states;
+    std::array<std::uint64_t, close_outcome_count> outcomes{};
+
+    void add(const stack::core&);
+    void add(const snapshot&);
+};
+
+class lcore_worker final : public worker {
+  public:
+    lcore_worker(unsigned index, steering& shared, std::int64_t clock_base_us);
+
+    // Makes the stack of one port. On the worker's own lcore, so that its memory is near.
+    result<bool, std::string> attach(const port&, const stack::core_config&);
+
+    bool turn() override;
+    std::size_t stacks() const override { return attached_.size(); }
+    place where(std::size_t stack) const override { return {index_, attached_[stack]->port}; }
+    local_stack& calls(std::size_t stack) override { return attached_[stack]->calls; }
+    std::span<const event> events(std::size_t stack) const override {
+        return attached_[stack]->events;
+    }
+    std::chrono::microseconds now() const override { return std::chrono::microseconds(now_.us); }
+    bool drain_begins() const override { return drain_begins_; }
+    void fail(std::string reason) override;
+
+    // From the control thread.
+    worker_rings& rings() { return rings_; }
+    bool idle() const { return idle_.load(std::memory_order_acquire); }
+    std::uint64_t counter_sum(counter) const;
+    void ask_snapshot() { asked_.fetch_add(1, std::memory_order_relaxed); }
+    // Null until the worker has answered.
+    const snapshot* answered_snapshot() const;
+    // Once the worker has left.
+    void take_last_snapshot() { answer_snapshot(); }
+
+  private:
+    struct attached {
+        attached(lcore_worker& w, const port& p, std::unique_ptr<stack::core> c);
+        lcore_worker& owner;
+        std::uint16_t port;
+        bool prepare;  // the port wants rte_eth_tx_prepare() for its checksums
+        std::unique_ptr<stack::core> core;
+        local_stack calls;
+        std::span<const event> events;
+    };
+
+    static std::uint16_t transmit(void* context, rte_mbuf** frames, std::uint16_t n);
+    void follow(phase);
+    void answer_snapshot();
+
+    unsigned index_;
+    steering& shared_;
+    cycle_clock clock_;
+    instant now_{};
+    phase phase_ = phase::running;
+    bool drain_begins_ = false;
+    std::vector<std::unique_ptr<attached>> attached_;  // the transmit hook points at each
+    std::atomic<bool> idle_{false};
+    std::atomic<std::uint32_t> asked_{0};
+    std::atomic<std::uint32_t> answered_{0};
+    snapshot snapshot_;
+    worker_rings rings_;
+};
+
+}  // namespace lastack::dpdk

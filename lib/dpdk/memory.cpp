@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dpdk/memory.hpp"
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <algorithm>
+
+namespace lastack::dpdk {
+namespace {
+
+constexpr std::uint32_t cache =
+    256;  // mbufs a mempool keeps for an lcore; it may hold 1.5 times that
+constexpr std::uint32_t burst = 64;
+constexpr std::uint16_t data_room = RTE_MBUF_DEFAULT_BUF_SIZE;
+constexpr std::uint16_t control_room = RTE_PKTMBUF_HEADROOM + 128;
+constexpr std::uint64_t mib = 1u << 20;
+
+// Octets that one mbuf takes in its pool: object header, mbuf and room, in whole cache lines.
+std::uint64_t mbuf_bytes(std::uint64_t room, bool hugepages) {
+    constexpr std::uint64_t page = 4096;
+    const auto bytes = 64 + sizeof(rte_mbuf) + (room + 63) / 64 * 64;
+    return hugepages ? bytes : page / (page / bytes);
+}
+
+std::string term(const char* name, std::uint32_t count, std::uint64_t each) {
+    return std::string(name) + " " + std::to_string(count) + " x " + std::to_string(each) + " B";
+}
+
+}  // namespace
+
+std::uint64_t pool_plan::bytes() const {
+    return workers *
+           (data * mbuf_bytes(data_room, hugepages) +
+            control * mbuf_bytes(control_room, hugepages) + indirect * mbuf_bytes(0, hugepages));
+}
+
+std::uint64_t pool_plan::eal_bytes(std::uint32_t ports) const {
+    // A tenth for mempool rings and the heap's seams; drivers allocate their queues from the rest.
+    return bytes() + bytes() / 10 + 32 * mib + ports * 8 * mib;
+}
+
+std::string pool_plan::arithmetic() const {
+    return std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " x (" +
+           term("data", data, mbuf_bytes(data_room, hugepages)) + " + " +
+           term("control", control, mbuf_bytes(control_room, hugepages)) + " + " +
+           term("indirect", indirect, mbuf_bytes(0, hugepages)) +
+           ") = " + std::to_string((bytes() + mib - 1) / mib) + " MiB";
+}
+
+pool_plan plan_pools(const config::configuration& c, std::uint32_t ports) {
+    const auto workers = c.stack.workers;
+    const auto tx = ports * c.port.tx_descriptors;
+    const auto held = c.values.mbufs != 0 ? c.values.mbufs / workers
+                                          : std::max(c.values.connections / 8 / workers, 8192u);
+    pool_plan plan;
+    plan.workers = workers;
+    plan.data = ports * c.port.rx_descriptors + tx + cache + cache / 2 + burst + held;
+    plan.control = 2 * tx + 2048;
+    plan.indirect = plan.control;
+    return plan;
+}
+
+result<stack::pools, std::string> make_pools(const pool_plan& plan, std::uint32_t worker) {
+    const auto make = [worker](const char* name, std::uint32_t count, std::uint16_t room) {
+        return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cache, 0,
+                                       room, SOCKET_ID_ANY);
+    };
+    const stack::pools made{
+        make("lastack_data", plan.data, data_room),
+        make("lastack_control", plan.control, control_room),
+        make("lastack_indirect", plan.indirect, 0),
+    };
+    if (made.data == nullptr || made.control == nullptr || made.indirect == nullptr) {
+        return failure{"mbuf pools do not fit into EAL's memory: they need " + plan.arithmetic() +
+                       "; lower lastack.mbufs, lastack.connections or the descriptors, or give "
+                       "EAL more (-m MIB, or more hugepages)"};
+    }
+    return made;
+}
+
+}  // namespace lastack::dpdk

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How many mbufs a process needs, and the pools they come from.
+//
+// Each worker has three pools of its own (stack::pools), so that no lcore waits for another:
+//   data      2 KiB frames and payload: rx and tx descriptors of every port, per-lcore cache, and
+//             its share of lastack.mbufs. If that is 0: a buffer for every 8th connection, at
+//             least 8192, since most connections hold nothing at a given moment.
+//   control   256-octet headers: every tx descriptor may hold one, twice for those being made, and
+//             2048 that ACK, FIN and RST can always have.
+//   indirect  no room: as control, since a payload sent by reference hangs behind a header.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "config/configuration.hpp"
+#include "lastack/result.hpp"
+#include "stack/core.hpp"
+
+namespace lastack::dpdk {
+
+struct pool_plan {
+    std::uint32_t workers = 1;
+    std::uint32_t data = 0;      // mbufs a worker
+    std::uint32_t control = 0;   // mbufs a worker
+    std::uint32_t indirect = 0;  // mbufs a worker
+    // Without hugepages an mbuf must not cross a 4 KiB page, so a data mbuf takes a whole one.
+    bool hugepages = true;
+
+    std::uint64_t bytes() const;  // all workers, with the pools' own overhead
+    // What EAL must have: the pools and what drivers take for themselves.
+    std::uint64_t eal_bytes(std::uint32_t ports) const;
+    // "1 worker x (data 36864 x 2368 B + ...) = 92 MiB"
+    std::string arithmetic() const;
+};
+
+pool_plan plan_pools(const config::configuration&, std::uint32_t ports);
+
+// The pools of one worker. Error: the arithmetic, and what to do.
+result<stack::pools, std::string> make_pools(const pool_plan&, std::uint32_t worker);
+
+}  // namespace lastack::dpdk

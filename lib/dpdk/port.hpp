@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Ethernet ports: any poll mode driver, one receive and one transmit queue for each worker.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config/configuration.hpp"
+#include "lastack/result.hpp"
+#include "stack/core.hpp"
+
+namespace lastack::dpdk {
+
+struct port {
+    std::uint16_t id = 0;
+    std::string name;    // "net_tap0"
+    std::string driver;  // "net_tap"
+    stack::link link;
+};
+
+// Two ports joined by rings in memory: what one sends the other receives. They get the next ids.
+result<bool, std::string> make_ring_pair(std::uint32_t queues);
+
+// The ids of all ports, in order.
+std::vector<std::uint16_t> port_ids();
+
+// Sets the port up and starts it; queue i belongs to worker i and fills from its data pool.
+// Error: what the port cannot do and which setting to change.
+result<port, std::string> open_port(std::uint16_t id, const config::port_config&,
+                                    std::span<const stack::pools> workers);
+
+void close_port(std::uint16_t id);
+
+}  // namespace lastack::dpdk

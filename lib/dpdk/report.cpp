@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dpdk/report.hpp"
+
+#include <cstdio>
+
+namespace lastack::dpdk {
+namespace {
+
+// As `ss` prints them.
+constexpr std::array<std::string_view, teardown::state_count> state_names{
+    "CLOSED",     "LISTEN",     "SYN-SENT", "SYN-RECV", "ESTAB",    "FIN-WAIT-1",
+    "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",  "LAST-ACK", "TIME-WAIT"};
+
+std::string row(std::string_view name, std::uint64_t value) {
+    char text[96];
+    std::snprintf(text, sizeof text, "  %-36.*s %12llu\n", static_cast<int>(name.size()),
+                  name.data(), static_cast<unsigned long long>(value));
+    return text;
+}
+
+std::string states_text(const stack::state_counts& states) {
+    std::string text;
+    for (std::size_t i = 0; i < state_names.size(); ++i) {
+        if (states.by_state[i] != 0) {
+            text += " " + std::string(state_names[i]) + " " + std::to_string(states.by_state[i]);
+        }
+    }
+    return text.empty() ? " none" : text;
+}
+
+}  // namespace
+
+std::string statistics_line(std::chrono::seconds uptime, const counter_sums& now,
+                            const counter_sums& before, std::chrono::duration<double> elapsed,
+                            const snapshot& s) {
+    const auto rate = [&](std::initializer_list<counter> counters) {
+        std::uint64_t difference = 0;
+        for (const auto c : counters) {
+            const auto i = static_cast<std::size_t>(c);
+            difference += now[i] - before[i];
+        }
+        return std::to_string(
+                   static_cast<std::uint64_t>(static_cast<double>(difference) / elapsed.count())) +
+               "/s";
+    };
+    return std::to_string(uptime.count()) + " s: rx " + rate({counter::rx_frames}) + " tx " +
+           rate({counter::tx_frames}) + ", opened " +
+           rate({counter::active_opens, counter::passive_opens}) + ", into TIME-WAIT " +
+           rate({counter::time_waited}) + ", retransmitted " + rate({counter::tcp_retrans_segs}) +
+           " |" + states_text(s.states) + ", mbufs held " + std::to_string(s.states.mbufs_held);
+}
+
+std::string final_counts(const counter_sums& sums, const snapshot& s) {
+    std::string text = "counters:\n";
+    for (const auto& counter : counter_rows) {
+        if (const auto value = sums[static_cast<std::size_t>(counter.id)]; value != 0) {
+            text += row(counter.name, value);
+        }
+    }
+    text += "connections by how they ended:\n";
+    for (const auto& o : close_outcomes) {
+        if (const auto value = s.outcomes[static_cast<std::size_t>(o.outcome)]; value != 0) {
+            text += row(o.name, value);
+        }
+    }
+    return text + "connections at the end:" + states_text(s.states) + "\n";
+}
+
+}  // namespace lastack::dpdk

@@ -1,0 +1,575 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flow/time_wait_table.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace lastack::flow {
+
+namespace {
+
+constexpr std::uint32_t ack_unit_ms = 4;
+constexpr std::uint32_t ack_forgotten_ms = 64'000;  // no limit reaches further back
+constexpr std::uint32_t horizon_max_ms = 64'000;    // must stay below the calendar's ring
+
+constexpr std::uint32_t slack = 64;  // slots for one extra entry of the order
+
+template <class T>
+T load(const std::byte* p) {
+    T v;
+    std::memcpy(&v, p, sizeof v);
+    return v;
+}
+template <class T>
+void store(std::byte* p, const T& v) {
+    std::memcpy(p, &v, sizeof v);
+}
+
+// Offsets behind the key in a body.
+constexpr std::size_t snd_nxt_at = 0;
+constexpr std::size_t rcv_nxt_at = 4;
+constexpr std::size_t ts_recent_at = 8;
+constexpr std::size_t window_at = 12;
+
+// With so many free slots in its first bucket a record does not look at the other one.
+constexpr std::uint32_t roomy = 3;
+
+// Set bits of a mask of eight. (Baseline x86-64 has no instruction for it.)
+constexpr std::uint32_t count8(std::uint32_t mask) {
+    mask -= mask >> 1 & 0x55;
+    mask = (mask & 0x33) + (mask >> 2 & 0x33);
+    return (mask + (mask >> 4)) & 0x0f;
+}
+
+}  // namespace
+
+// A few more for small tables, where chance weighs more.
+template <class Key>
+std::uint32_t time_wait_table<Key>::buckets_for(std::uint32_t capacity) {
+    return static_cast<std::uint32_t>(std::uint64_t{capacity} * 1000 / (fill_permille * ways)) + 4;
+}
+
+template <class Key>
+std::size_t time_wait_table<Key>::bytes_for(std::uint32_t capacity) {
+    const std::size_t buckets = buckets_for(capacity) + stash_buckets;
+    const std::size_t slots = buckets * ways;
+    return buckets * bucket_bytes + slots * sizeof(std::uint16_t) +
+           timer::calendar::bytes_for(static_cast<std::uint32_t>(slots + slots / slack));
+}
+
+template <class Key>
+result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32_t capacity,
+                                                                     page_size preference,
+                                                                     tick now) {
+    if (capacity == 0 || capacity > 1u << 27) {
+        return failure{std::string("a TIME_WAIT table takes 1 to 134217728 records, not ") +
+                       std::to_string(capacity)};
+    }
+    time_wait_table made;
+    made.capacity_ = made.cap_ = capacity;
+    made.bucket_count_ = buckets_for(capacity);
+    made.last_ = now;
+    made.clock_ms_ = now.raw;
+    const std::uint32_t buckets = made.bucket_count_ + stash_buckets;
+    const std::string what = "TIME_WAIT table for " + std::to_string(capacity) + " records (" +
+                             std::to_string(bytes_for(capacity)) + " bytes in all): ";
+    auto records = region::map(buckets * bucket_bytes, preference);
+    if (!records.ok()) {
+        return failure{what + records.error()};
+    }
+    auto acks = fixed_array<std::uint16_t>::make(std::size_t{buckets} * ways, preference);
+    if (!acks.ok()) {
+        return failure{what + acks.error()};
+    }
+    made.extras_max_ = buckets * ways / slack;
+    auto order = timer::calendar::make(buckets * ways + made.extras_max_, coarse(made.clock_ms_),
+                                       preference);
+    if (!order.ok()) {
+        return failure{what + order.error()};
+    }
+    made.buckets_ = std::move(records).value();
+    made.acks_ = std::move(acks).value();
+    made.order_ = std::move(order).value();
+    return made;
+}
+
+// --- clock and lanes ---------------------------------------------------------------------------
+
+template <class Key>
+std::uint64_t time_wait_table<Key>::clock_at(tick now) const {
+    constexpr std::int32_t step_max = static_cast<std::int32_t>(length_max.count()) +
+                                      static_cast<std::int32_t>(2 * coarse_tick_ms);
+    const std::int32_t step = std::clamp(distance(last_, now), 0, step_max);
+    return clock_ms_ + static_cast<std::uint32_t>(step);
+}
+
+template <class Key>
+void time_wait_table<Key>::set_clock(tick now) {
+    clock_ms_ = clock_at(now);
+    last_ = max(last_, now);
+}
+
+template <class Key>
+void time_wait_table<Key>::set_horizon() {
+    std::uint32_t shortest = horizon_max_ms;
+    for (const lane& l : lanes_) {
+        if (l.length_ms != 0) {
+            shortest = std::min(shortest, l.length_ms);
+        }
+    }
+    const std::uint32_t least = std::max(1000u, capacity_ / 4000);
+    horizon_ms_ = std::max(shortest, least);
+}
+
+// The lane of this length; else a lane nobody uses becomes it; else the next longer one; else, all
+// being shorter, the longest becomes it, so that its records' next restart is longer than need be.
+template <class Key>
+std::uint32_t time_wait_table<Key>::lane_for(milliseconds length) {
+    if (length == recent_length_) {
+        return recent_lane_;
+    }
+    recent_length_ = length;
+    const auto cut = std::clamp<milliseconds::rep>(length.count(), 1, length_max.count());
+    const std::uint32_t length_ms = coarse_up(static_cast<std::uint64_t>(cut)) * coarse_tick_ms;
+    std::uint32_t idle = lanes_max;
+    std::uint32_t longer = lanes_max;
+    std::uint32_t longest = 0;
+    for (std::uint32_t i = 0; i < lanes_max; ++i) {
+        const lane& l = lanes_[i];
+        if (l.length_ms == length_ms) {
+            return recent_lane_ = i;
+        }
+        if (l.count == 0 && (idle == lanes_max || l.length_ms == 0)) {
+            idle = i;
+        }
+        if (l.length_ms > length_ms &&
+            (longer == lanes_max || l.length_ms < lanes_[longer].length_ms)) {
+            longer = i;
+        }
+        if (l.length_ms > lanes_[longest].length_ms) {
+            longest = i;
+        }
+    }
+    if (idle == lanes_max && longer != lanes_max) {
+        return recent_lane_ = longer;
+    }
+    recent_lane_ = idle != lanes_max ? idle : longest;
+    lanes_[recent_lane_].length_ms = length_ms;
+    set_horizon();
+    return recent_lane_;
+}
+
+template <class Key>
+std::uint32_t time_wait_table<Key>::with_deadline(std::uint32_t meta,
+                                                  std::uint32_t lane_index) const {
+    const std::uint32_t deadline = coarse_up(clock_ms_ + lanes_[lane_index].length_ms);
+    return (meta & ~(deadline_mask | lane_mask)) | (deadline & deadline_mask) |
+           lane_index << lane_shift;
+}
+
+template <class Key>
+void time_wait_table<Key>::queue(std::uint32_t slot, std::uint32_t day) {
+    std::uint32_t& meta = meta_at(slot);
+    meta |= queued_bit;
+    const std::uint32_t today = coarse(clock_ms_);
+    const std::uint32_t limit = coarse_up(clock_ms_ + horizon_ms_) - today;
+    const std::uint32_t at = today + std::min(ahead(meta, today), limit);
+    order_.push(static_cast<std::int32_t>(day - at) > 0 ? day : at, slot);
+}
+
+// --- look-up -----------------------------------------------------------------------------------
+
+template <class Key>
+std::uint32_t time_wait_table<Key>::find_in(std::uint32_t bucket, std::uint16_t tag,
+                                            const Key& key) const {
+    for (std::uint32_t mask = match_tags(tags(bucket), tag); mask != 0; mask &= mask - 1) {
+        const std::uint32_t slot =
+            bucket * ways + static_cast<std::uint32_t>(std::countr_zero(mask));
+        if (std::memcmp(body_at(slot), &key, sizeof key) == 0) {
+            return slot;
+        }
+    }
+    return time_wait_slot::none;
+}
+
+template <class Key>
+time_wait_slot time_wait_table<Key>::find(std::uint64_t hash, const Key& key) const {
+    if (size_ == 0) {
+        return {};
+    }
+    const std::uint16_t tag = tag_of(hash);
+    const std::uint32_t first = bucket_of(hash, bucket_count_);
+    std::uint32_t slot = find_in(first, tag, key);
+    if (slot == time_wait_slot::none) {
+        slot = find_in(other_bucket(first, tag, bucket_count_), tag, key);
+    }
+    if (slot == time_wait_slot::none && stash_used_ != 0) {
+        for (std::uint32_t i = 0; i < stash_buckets && slot == time_wait_slot::none; ++i) {
+            slot = find_in(bucket_count_ + i, tag, key);
+        }
+    }
+    return {slot};
+}
+
+template <class Key>
+void time_wait_table<Key>::prefetch_found(std::uint64_t hash) const {
+    const std::uint16_t tag = tag_of(hash);
+    const std::uint32_t first = bucket_of(hash, bucket_count_);
+    const std::uint32_t mask = match_tags(tags(first), tag);
+    if (mask == 0) {
+        __builtin_prefetch(line(other_bucket(first, tag, bucket_count_)));
+    } else {
+        __builtin_prefetch(
+            body_at(first * ways + static_cast<std::uint32_t>(std::countr_zero(mask))));
+    }
+}
+
+template <class Key>
+typename time_wait_table<Key>::choice time_wait_table<Key>::emptier(std::uint32_t first,
+                                                                    std::uint32_t second) const {
+    const std::uint32_t free_first = free_in(first);
+    if (count8(free_first) >= roomy) {
+        return {first, free_first};
+    }
+    const std::uint32_t free_second = free_in(second);
+    return count8(free_first) >= count8(free_second) ? choice{first, free_first}
+                                                     : choice{second, free_second};
+}
+
+template <class Key>
+void time_wait_table<Key>::prefetch_room(std::uint64_t hash) const {
+    const std::uint32_t first = bucket_of(hash, bucket_count_);
+    const std::uint32_t free = free_in(first);
+    if (count8(free) < roomy) {
+        __builtin_prefetch(line(other_bucket(first, tag_of(hash), bucket_count_)), 1);
+    }
+    if (free != 0) {
+        const std::byte* body =
+            body_at(first * ways + static_cast<std::uint32_t>(std::countr_zero(free)));
+        __builtin_prefetch(body, 1);
+        __builtin_prefetch(body + body_bytes - 1, 1);
+    }
+}
+
+template <class Key>
+void time_wait_table<Key>::find_burst(std::span<const std::uint64_t> hashes,
+                                      std::span<const Key> keys,
+                                      std::span<time_wait_slot> found) const {
+    if (size_ == 0) {
+        std::fill(found.begin(), found.end(), time_wait_slot{});
+        return;
+    }
+    for (const std::uint64_t hash : hashes) {
+        __builtin_prefetch(line(bucket_of(hash, bucket_count_)));
+    }
+    for (const std::uint64_t hash : hashes) {
+        prefetch_found(hash);
+    }
+    for (std::size_t i = 0; i < hashes.size(); ++i) {
+        found[i] = find(hashes[i], keys[i]);
+    }
+}
+
+// --- one record --------------------------------------------------------------------------------
+
+template <class Key>
+time_wait_entry<Key> time_wait_table<Key>::read(time_wait_slot slot) const {
+    const std::byte* body = body_at(slot.raw);
+    const std::byte* rest = body + sizeof(Key);
+    const std::uint32_t meta = meta_at(slot.raw);
+    entry e;
+    std::memcpy(&e.key, body, sizeof e.key);
+    e.snd_nxt.raw = load<std::uint32_t>(rest + snd_nxt_at);
+    e.rcv_nxt.raw = load<std::uint32_t>(rest + rcv_nxt_at);
+    e.ts_recent = load<std::uint32_t>(rest + ts_recent_at);
+    e.window = load<std::uint16_t>(rest + window_at);
+    e.timestamps = (meta & timestamps_bit) != 0;
+    e.fin_wait_2 = (meta & fin_wait_2_bit) != 0;
+    e.parked = (meta & parked_bit) != 0;
+    e.reuse_addr = (meta & reuse_addr_bit) != 0;
+    e.waiter = (meta & waiter_bit) != 0;
+    return e;
+}
+
+template <class Key>
+void time_wait_table<Key>::set_ts_recent(time_wait_slot slot, std::uint32_t ts_recent) {
+    store(body_at(slot.raw) + sizeof(Key) + ts_recent_at, ts_recent);
+}
+
+template <class Key>
+void time_wait_table<Key>::set_parked(time_wait_slot slot, bool parked) {
+    std::uint32_t& meta = meta_at(slot.raw);
+    meta = parked ? meta | parked_bit : meta & ~parked_bit;
+}
+
+template <class Key>
+void time_wait_table<Key>::set_waiter(time_wait_slot slot, bool waiter) {
+    std::uint32_t& meta = meta_at(slot.raw);
+    meta = waiter ? meta | waiter_bit : meta & ~waiter_bit;
+}
+
+template <class Key>
+void time_wait_table<Key>::become_time_wait(time_wait_slot slot, seq32 rcv_nxt, milliseconds length,
+                                            tick now) {
+    set_clock(now);
+    store(body_at(slot.raw) + sizeof(Key) + rcv_nxt_at, rcv_nxt.raw);
+    std::uint32_t& meta = meta_at(slot.raw);
+    if ((meta & fin_wait_2_bit) != 0) {
+        meta &= ~fin_wait_2_bit;
+        --fin_wait_2_size_;
+    }
+    --lanes_[(meta & lane_mask) >> lane_shift].count;
+    const std::uint32_t lane_index = lane_for(length);
+    ++lanes_[lane_index].count;
+    meta = with_deadline(meta, lane_index);
+}
+
+template <class Key>
+void time_wait_table<Key>::restart(time_wait_slot slot, tick now) {
+    set_clock(now);
+    std::uint32_t& meta = meta_at(slot.raw);
+    meta = with_deadline(meta, (meta & lane_mask) >> lane_shift);
+}
+
+template <class Key>
+milliseconds time_wait_table<Key>::remaining(time_wait_slot slot, tick now) const {
+    const std::uint64_t clock_ms = clock_at(now);
+    const std::uint32_t ticks = ahead(meta_at(slot.raw), coarse(clock_ms));
+    const std::uint32_t gone = static_cast<std::uint32_t>(clock_ms % coarse_tick_ms);
+    return milliseconds{ticks == 0 ? 0 : ticks * coarse_tick_ms - gone};
+}
+
+// The stamp's 16 bits of 4 ms reach 262 s. It is dropped when the record's entry in the expiry
+// order comes up, at most a minute apart, so it is never old enough to look new.
+template <class Key>
+void time_wait_table<Key>::forget_old_ack(std::uint32_t slot) {
+    if ((meta_at(slot) & acked_bit) != 0) {
+        const auto age = static_cast<std::uint16_t>(clock_ms_ / ack_unit_ms - acks_[slot]);
+        if (age >= ack_forgotten_ms / ack_unit_ms) {
+            meta_at(slot) &= ~acked_bit;
+        }
+    }
+}
+
+template <class Key>
+bool time_wait_table<Key>::may_ack(time_wait_slot slot, tick now, std::uint32_t ratelimit_ms) {
+    set_clock(now);
+    const auto stamp = static_cast<std::uint16_t>(clock_ms_ / ack_unit_ms);
+    std::uint32_t& meta = meta_at(slot.raw);
+    if ((meta & acked_bit) != 0) {
+        const std::uint32_t limit = std::min(ratelimit_ms, 60'000u);
+        const auto age = static_cast<std::uint16_t>(stamp - acks_[slot.raw]);
+        if (age * ack_unit_ms < limit) {
+            return false;
+        }
+    }
+    acks_[slot.raw] = stamp;
+    meta |= acked_bit;
+    return true;
+}
+
+template <class Key>
+void time_wait_table<Key>::erase_at(std::uint32_t slot) {
+    std::uint32_t& meta = meta_at(slot);
+    fin_wait_2_size_ -= (meta & fin_wait_2_bit) != 0 ? 1 : 0;
+    --lanes_[(meta & lane_mask) >> lane_shift].count;
+    --size_;
+    stash_used_ -= slot >= stash_begin() ? 1 : 0;
+    meta &= queued_bit;
+    tag_at(slot) = tag_empty;
+}
+
+template <class Key>
+void time_wait_table<Key>::erase(time_wait_slot slot) {
+    erase_at(slot.raw);
+}
+
+// --- entering ----------------------------------------------------------------------------------
+
+template <class Key>
+void time_wait_table<Key>::move(std::uint32_t from, std::uint32_t to) {
+    tag_at(to) = tag_at(from);
+    std::memcpy(body_at(to), body_at(from), body_bytes);
+    const std::uint32_t meta = meta_at(from);
+    if ((meta & acked_bit) != 0) {
+        acks_[to] = acks_[from];
+    }
+    meta_at(to) = (meta & ~queued_bit) | (meta_at(to) & queued_bit);
+    meta_at(from) = meta & queued_bit;
+    tag_at(from) = tag_empty;
+    if ((meta_at(to) & queued_bit) == 0) {
+        queue(to);
+        return;
+    }
+    const std::uint32_t today = coarse(clock_ms_);
+    const std::uint32_t left = ahead(meta, today);
+    if (left < coarse_up(clock_ms_ + horizon_ms_) - today && extras_ < extras_max_) {
+        ++extras_;
+        order_.push(today + left, to | extra_bit);
+    }
+}
+
+// Frees a slot of a full bucket: along a path of full buckets to one whose record has room in its
+// other bucket, and back. Moves nothing unless it gets there. Returns the slot, or none.
+template <class Key>
+std::uint32_t time_wait_table<Key>::make_room(std::uint32_t bucket) {
+    std::array<std::uint32_t, moves_max> path;
+    for (std::uint32_t depth = 0; depth < moves_max; ++depth) {
+        // A path that comes back to a slot of its own would move the wrong record there.
+        const auto in_path = [steps = std::span(path).first(depth)](std::uint32_t slot) {
+            return std::find(steps.begin(), steps.end(), slot) != steps.end();
+        };
+        std::array<std::uint32_t, ways> others;
+        for (std::uint32_t i = 0; i < ways; ++i) {
+            others[i] = other_bucket(bucket, tags(bucket)[i], bucket_count_);
+            __builtin_prefetch(line(others[i]));
+        }
+        for (std::uint32_t i = 0; i < ways; ++i) {
+            const std::uint32_t free = free_in(others[i]);
+            std::uint32_t room = bucket * ways + i;
+            if (free == 0 || in_path(room)) {
+                continue;
+            }
+            move(room, others[i] * ways + static_cast<std::uint32_t>(std::countr_zero(free)));
+            while (depth > 0) {
+                const std::uint32_t from = path[--depth];
+                move(from, room);
+                room = from;
+            }
+            return room;
+        }
+        const std::uint32_t turn = victim_++ % ways;
+        if (in_path(bucket * ways + turn)) {
+            break;
+        }
+        path[depth] = bucket * ways + turn;
+        bucket = others[turn];
+    }
+    return time_wait_slot::none;
+}
+
+template <class Key>
+std::uint32_t time_wait_table<Key>::stash_room() const {
+    for (std::uint32_t i = 0; i < stash_buckets; ++i) {
+        const std::uint32_t free = free_in(bucket_count_ + i);
+        if (free != 0) {
+            return (bucket_count_ + i) * ways + static_cast<std::uint32_t>(std::countr_zero(free));
+        }
+    }
+    return time_wait_slot::none;
+}
+
+template <class Key>
+enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, milliseconds length,
+                                         tick now) {
+    set_clock(now);
+    if (size_ >= cap_) {
+        return {{}, enter_status::at_cap};
+    }
+    const std::uint16_t tag = tag_of(hash);
+    const std::uint32_t first = bucket_of(hash, bucket_count_);
+    const std::uint32_t second = other_bucket(first, tag, bucket_count_);
+    const auto [bucket, free] = emptier(first, second);
+    std::uint32_t slot;
+    if (free != 0) {
+        slot = bucket * ways + static_cast<std::uint32_t>(std::countr_zero(free));
+    } else {
+        slot = make_room(first);
+        if (slot == time_wait_slot::none) {
+            slot = make_room(second);
+        }
+        if (slot == time_wait_slot::none) {
+            slot = stash_room();
+            if (slot == time_wait_slot::none) {
+                return {{}, enter_status::no_room};
+            }
+            ++stash_used_;
+        }
+    }
+    const std::uint32_t lane_index = lane_for(length);
+    ++lanes_[lane_index].count;
+    ++size_;
+    fin_wait_2_size_ += e.fin_wait_2 ? 1 : 0;
+    tag_at(slot) = tag;
+    std::uint32_t& meta = meta_at(slot);
+    meta = with_deadline((meta & queued_bit) | (e.timestamps ? timestamps_bit : 0) |
+                             (e.fin_wait_2 ? fin_wait_2_bit : 0) | (e.parked ? parked_bit : 0) |
+                             (e.reuse_addr ? reuse_addr_bit : 0) | (e.waiter ? waiter_bit : 0),
+                         lane_index);
+    std::byte* body = body_at(slot);
+    std::memcpy(body, &e.key, sizeof e.key);
+    store(body + sizeof(Key) + snd_nxt_at, e.snd_nxt.raw);
+    store(body + sizeof(Key) + rcv_nxt_at, e.rcv_nxt.raw);
+    store(body + sizeof(Key) + ts_recent_at, e.ts_recent);
+    store(body + sizeof(Key) + window_at, e.window);
+    if ((meta & queued_bit) == 0) {
+        queue(slot);
+    }
+    return {{slot}, enter_status::entered};
+}
+
+// --- expiry order ------------------------------------------------------------------------------
+
+template <class Key>
+std::optional<tick> time_wait_table<Key>::next_expiry() const {
+    const std::optional<std::uint32_t> day = order_.earliest();
+    if (!day) {
+        return std::nullopt;
+    }
+    const auto days = static_cast<std::int32_t>(*day - coarse(clock_ms_));
+    const auto gone = static_cast<std::uint32_t>(clock_ms_ % coarse_tick_ms);
+    return days <= 0 ? last_ : last_ + (static_cast<std::uint32_t>(days) * coarse_tick_ms - gone);
+}
+
+template <class Key>
+time_wait_slot time_wait_table<Key>::oldest(tick now) {
+    set_clock(now);
+    const std::uint32_t today = coarse(clock_ms_);
+    constexpr std::size_t at_once = 8;
+    time_wait_slot best;
+    std::uint32_t best_ahead = 0;
+    const std::optional<std::uint32_t> first = order_.earliest();
+    if (!first) {
+        return best;
+    }
+    std::uint32_t day = *first;
+    for (std::size_t looks = 0; looks < (best ? 64u : 1024u); ++day) {
+        std::array<std::uint32_t, at_once> entries;
+        const std::size_t count = order_.take_earliest(day, entries);
+        if (count == 0) {
+            return best;
+        }
+        looks += count;
+        bool settled = false;
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::uint32_t slot = entries[i] & ~extra_bit;
+            const bool extra = entries[i] != slot;
+            if (tag_at(slot) == tag_empty) {
+                extras_ -= extra ? 1 : 0;
+                meta_at(slot) &= extra ? ~0u : ~queued_bit;
+                continue;
+            }
+            const std::uint32_t distance = ahead(meta_at(slot), today);
+            if (!best || distance < best_ahead) {
+                best = {slot};
+                best_ahead = distance;
+            }
+            // Nothing is queued behind its deadline, so this day's own are the first.
+            settled |= static_cast<std::int32_t>(today + distance - day) <= 0;
+            if (extra) {
+                order_.push(day, entries[i]);
+            } else {
+                queue(slot, day);
+            }
+        }
+        if (settled) {
+            return best;
+        }
+    }
+    return best;
+}
+
+template class time_wait_table<key4>;
+template class time_wait_table<key6>;
+
+}  // namespace lastack::flow

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The calls an application makes on the stack of the lcore it runs on.
+//
+// Life of a handle: it is valid from `opened` (or connect()) until the application has called
+// close() or abort() AND, if it asked for the completion, has been given `ended`. A connection that
+// ends by itself (reset, timed out) keeps its handle and its unread data until close(); one that
+// has moved to TIME_WAIT keeps only these two, the rest of it is gone.
+//
+// No call blocks, allocates from the heap or makes a system call. None may be made from another
+// thread. Calls take effect on the wire at the end of the current poll, so an ACK, the data and the
+// FIN of one event handler ride on one segment.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "lastack/address.hpp"
+#include "lastack/buffer.hpp"
+#include "lastack/event.hpp"
+#include "lastack/outcome.hpp"
+#include "lastack/result.hpp"
+
+namespace lastack {
+
+namespace stack {
+class core;
+}
+
+struct listen_options {
+    std::uint32_t backlog = 0;  // SYN_RECEIVED plus established but not yet taken; 0: as configured
+};
+
+struct connect_options {
+    std::optional<endpoint> local{};  // address and/or port to bind; port 0 chooses one (R57)
+    std::uint64_t user = 0;           // event::user of the new connection
+};
+
+// SHUT_WR sends FIN behind the queued data; SHUT_RD sends nothing (R08 to R11).
+enum class shutdown_how : std::uint8_t { read, write, both };
+
+// What close() owes the caller: nothing, after which the handle is dead at once, or one `ended`.
+enum class completion : std::uint8_t { none, event };
+
+// SO_LINGER. {on, 0}: close() aborts (R12). {on, n}: `ended` comes at the latest after n (R13).
+struct linger_option {
+    bool on = false;
+    std::chrono::seconds timeout{0};
+};
+
+// TCP keepalive; zero fields take the settings' values (R67).
+struct keepalive_option {
+    bool on = false;
+    std::chrono::seconds idle{0};
+    std::chrono::seconds interval{0};
+    std::uint8_t probes = 0;
+};
+
+class local_stack {
+  public:
+    explicit local_stack(stack::core& core) : core_(&core) {}
+
+    // Listens on `local`; the any-address means every address of the stack.
+    // Errors: address_in_use, address_not_available, no_memory (too many listeners).
+    result<listener_id, call_error> listen(const endpoint& local, const listen_options& = {});
+    // Forgets SYN_RECEIVED children silently, resets established ones not yet taken (R05).
+    result<bool, call_error> close_listener(listener_id);
+
+    // Starts an active open; `opened` or `ended` follows.
+    // Errors: host_unreachable, address_not_available, address_in_use, no_memory.
+    result<conn_id, call_error> connect(const endpoint& remote, const connect_options& = {});
+
+    // Copies as much of `data` as the send queue takes; returns that count in octets. When it is
+    // short, `writable` follows. Errors: stale_handle, closed_for_sending, not_connected,
+    // and what the connection ended with.
+    result<std::size_t, call_error> send(conn_id, std::span<const std::byte> data);
+    // Queues the chain without copying it: all or nothing. On an error (would_block: `writable`
+    // follows) the caller keeps the buffer.
+    result<bool, call_error> send(conn_id, buffer& data);
+
+    // The oldest payload that lies unread, as one chain, without a copy. An empty buffer is the end
+    // of the stream. Errors: would_block, stale_handle, and, behind the data, how it ended.
+    result<buffer, call_error> receive(conn_id);
+    // The same, copied; returns octets, 0 at the end of the stream.
+    result<std::size_t, call_error> receive(conn_id, std::span<std::byte> into);
+
+    result<bool, call_error> shutdown(conn_id, shutdown_how);
+    // Sends what is queued and then FIN (R01, R02), or aborts where R06 or R12 say so.
+    result<bool, call_error> close(conn_id, completion = completion::none);
+    // RST,ACK at once; nothing is sent from SYN_SENT (R12).
+    result<bool, call_error> abort(conn_id, completion = completion::none);
+
+    result<bool, call_error> set_user(conn_id, std::uint64_t user);
+    result<bool, call_error> set_linger(conn_id, linger_option);
+    result<bool, call_error> set_no_delay(conn_id, bool on);  // TCP_NODELAY
+    result<bool, call_error> set_cork(conn_id, bool on);      // TCP_CORK
+    result<bool, call_error> set_keepalive(conn_id, keepalive_option);
+    result<bool, call_error> set_user_timeout(conn_id, std::chrono::milliseconds);  // 0: off
+    // TCP_LINGER2 in seconds: 0 the setting, negative no FIN_WAIT_2 for an orphan (R61).
+    result<bool, call_error> set_linger2(conn_id, int seconds);
+
+    // Octets of payload that lie unread, and that are queued and not yet acknowledged.
+    result<std::size_t, call_error> unread(conn_id) const;
+    result<std::size_t, call_error> unsent(conn_id) const;
+    result<endpoint, call_error> remote_endpoint(conn_id) const;
+    result<endpoint, call_error> local_endpoint(conn_id) const;
+
+    // A buffer with room for `octets` in one segment or a chain, to fill and send. Empty when
+    // memory is short. The first segment has the headroom the stack needs.
+    buffer allocate(std::size_t octets);
+
+    stack::core& core() { return *core_; }
+
+  private:
+    stack::core* core_;
+};
+
+// Calls the handler's functions for one event. A handler defines those it cares for:
+//   on_opened(local_stack&, conn_id, const event&)
+//   on_readable(local_stack&, conn_id, const event&)
+//   on_writable(local_stack&, conn_id, const event&)
+//   on_peer_closed(local_stack&, conn_id, const event&)
+//   on_ended(local_stack&, conn_id, const event&)      // event.outcome
+template <class Handler>
+void dispatch(local_stack& s, Handler& handler, const event& e) {
+    if ((e.what & event_bits::opened) != 0) {
+        if constexpr (requires { handler.on_opened(s, e.conn, e); }) {
+            handler.on_opened(s, e.conn, e);
+        }
+    }
+    if ((e.what & event_bits::readable) != 0) {
+        if constexpr (requires { handler.on_readable(s, e.conn, e); }) {
+            handler.on_readable(s, e.conn, e);
+        }
+    }
+    if ((e.what & event_bits::writable) != 0) {
+        if constexpr (requires { handler.on_writable(s, e.conn, e); }) {
+            handler.on_writable(s, e.conn, e);
+        }
+    }
+    if ((e.what & event_bits::peer_closed) != 0) {
+        if constexpr (requires { handler.on_peer_closed(s, e.conn, e); }) {
+            handler.on_peer_closed(s, e.conn, e);
+        }
+    }
+    if ((e.what & event_bits::ended) != 0) {
+        if constexpr (requires { handler.on_ended(s, e.conn, e); }) {
+            handler.on_ended(s, e.conn, e);
+        }
+    }
+}
+
+}  // namespace lastack

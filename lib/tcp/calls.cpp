@@ -1,0 +1,473 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The application's calls on a connection, and the events it is told. lastack/local_stack.hpp has
+// the contract. Effects on the wire come at the end of the turn (output.cpp).
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "tcp/engine.hpp"
+
+namespace lastack::tcp {
+
+using teardown::event;
+using teardown::state;
+
+// --- handles -------------------------------------------------------------------------------------
+
+socket* engine::find(conn_id id) {
+    if (id.index >= sockets_.capacity()) {
+        return nullptr;
+    }
+    socket& s = sockets_[id.index];
+    return s.held && s.generation == id.generation && !s.app_closed ? &s : nullptr;
+}
+const socket* engine::find(conn_id id) const {
+    return const_cast<engine*>(this)->find(id);
+}
+
+conn_id engine::id_of(const socket& s) const {
+    return {sockets_.index_of(s), s.generation};
+}
+
+std::uint32_t engine::new_socket(const flow::key4& key) {
+    const std::uint32_t index = sockets_.take();
+    if (index == npos) {
+        counters_.add(counter::no_socket);
+        return npos;
+    }
+    socket& s = sockets_[index];
+    const std::uint32_t generation = s.generation + 1;
+    const bool in_ring = s.in_event_ring;
+    s = socket{};
+    s.generation = generation;
+    s.in_event_ring = in_ring;
+    s.key = key;
+    s.held = true;
+    return index;
+}
+
+void engine::release_socket(std::uint32_t index) {
+    socket& s = sockets_[index];
+    rte_pktmbuf_free(s.rx_head);
+    s.rx_head = s.rx_tail = nullptr;
+    s.rx_octets = s.rx_memory = 0;
+    s.held = false;
+    s.pending = 0;
+    sockets_.give_back(index);
+}
+
+// --- events --------------------------------------------------------------------------------------
+
+void engine::tell(socket& s, std::uint8_t what) {
+    if (s.app_closed && (what & event_bits::ended) == 0) {
+        return;
+    }
+    s.pending |= what;
+    if (s.in_event_ring) {
+        return;
+    }
+    s.in_event_ring = true;
+    auto* ring = reinterpret_cast<std::uint32_t*>(told_.data());
+    std::uint32_t at = told_head_ + told_count_;
+    at = at >= sockets_.capacity() ? at - sockets_.capacity() : at;
+    ring[at] = sockets_.index_of(s);
+    ++told_count_;
+}
+
+std::size_t engine::take_events(std::span<lastack::event> into) {
+    const auto* ring = reinterpret_cast<const std::uint32_t*>(told_.data());
+    std::size_t taken = 0;
+    while (told_count_ > 0 && taken < into.size()) {
+        const std::uint32_t index = ring[told_head_];
+        told_head_ = told_head_ + 1 == sockets_.capacity() ? 0 : told_head_ + 1;
+        --told_count_;
+        socket& s = sockets_[index];
+        s.in_event_ring = false;
+        const std::uint8_t what = std::exchange(s.pending, std::uint8_t{0});
+        if (what == 0) {
+            continue;  // the handle was given up meanwhile
+        }
+        lastack::event& e = into[taken++];
+        e = {id_of(s), s.user, s.listener, what, close_outcome::none};
+        if ((what & event_bits::opened) != 0 && s.connection != npos) {
+            leave_accept_queue(tcbs_[s.connection]);
+        }
+        if ((what & event_bits::ended) != 0) {
+            e.outcome = s.outcome;
+            s.told_ended = true;
+            if (s.app_closed) {
+                release_socket(index);
+            }
+        }
+    }
+    return taken;
+}
+
+void engine::leave_accept_queue(tcb& c) {
+    if (c.accepted_waiting) {
+        c.accepted_waiting = false;
+        if (listener* l = alive(c.listener)) {
+            --l->waiting;
+        }
+    }
+}
+
+// The connection behind the handle is gone. What the application still has: the handle, unread
+// data.
+void engine::end_socket(socket& s, close_outcome outcome) {
+    s.connection = npos;
+    s.outcome = outcome;
+    if (s.app_closed && !s.wants_completion) {
+        release_socket(sockets_.index_of(s));
+        return;
+    }
+    tell(s, event_bits::ended);
+}
+
+call_error engine::ended_error(const socket& s) const {
+    switch (s.outcome) {
+        case close_outcome::refused:
+            return call_error::connection_refused;
+        case close_outcome::host_unreachable:
+            return call_error::host_unreachable;
+        case close_outcome::clean_active:
+        case close_outcome::clean_passive:
+        case close_outcome::clean_simultaneous:
+        case close_outcome::closed_before_open:
+            return call_error::closed_for_sending;
+        default:
+            return is_timeout(s.outcome) ? call_error::timed_out : call_error::connection_reset;
+    }
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+// tcp_wmem, grown with the congestion window as Linux does: twice what may be in flight.
+std::uint32_t engine::send_memory_max(const tcb& c) const {
+    const std::uint64_t wanted = 2ull * 2 * c.cc.window();
+    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
+        wanted, std::max(settings_.tcp_wmem.initial, 65536u), settings_.tcp_wmem.max));
+}
+
+result<bool, call_error> engine::check_sendable(const socket& s) const {
+    if (s.connection == npos) {
+        return failure{ended_error(s)};
+    }
+    const tcb& c = tcbs_[s.connection];
+    if (c.fin_queued) {
+        return failure{call_error::closed_for_sending};
+    }
+    return true;
+}
+
+result<std::size_t, call_error> engine::send(conn_id id, std::span<const std::byte> data) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    if (const auto checked = check_sendable(*s); !checked) {
+        return failure{checked.error()};
+    }
+    tcb& c = tcbs_[s->connection];
+    const bool short_of_memory = pressure_ >= pressure::refuse_open;
+    const std::size_t taken =
+        short_of_memory ? 0 : c.snd.append_copy(data, send_memory_max(c), config_.data_pool);
+    if (taken < data.size()) {
+        s->wants_writable = true;
+        if (c.snd.octets() == 0) {
+            sweep_writable_ = true;  // no ACK will come to wake the writer
+        }
+    }
+    if (taken > 0) {
+        make_ready(c);
+    }
+    return taken;
+}
+
+result<bool, call_error> engine::send(conn_id id, buffer& data) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    if (const auto checked = check_sendable(*s); !checked) {
+        return checked;
+    }
+    tcb& c = tcbs_[s->connection];
+    if (data.size() == 0) {
+        data = buffer{};
+        return true;
+    }
+    const std::uint32_t limit = send_memory_max(c);
+    if (c.snd.octets() > 0 && c.snd.memory() + buffer_memory(data.get()) > limit) {
+        s->wants_writable = true;
+        return failure{call_error::would_block};
+    }
+    c.snd.append(data.release());
+    make_ready(c);
+    return true;
+}
+
+buffer engine::allocate(std::size_t octets) {
+    rte_mbuf* const head = rte_pktmbuf_alloc(config_.data_pool);
+    rte_mbuf* last = head;
+    std::size_t left = octets;
+    while (last != nullptr) {
+        const auto n =
+            static_cast<std::uint16_t>(std::min<std::size_t>(left, rte_pktmbuf_tailroom(last)));
+        last->data_len = n;
+        left -= n;
+        if (left == 0) {
+            head->pkt_len = static_cast<std::uint32_t>(octets);
+            return buffer{head};
+        }
+        last->next = rte_pktmbuf_alloc(config_.data_pool);
+        last = last->next;
+        ++head->nb_segs;
+    }
+    if (head != nullptr) {
+        rte_mbuf* m = head;
+        head->nb_segs = 1;
+        while (m != nullptr) {
+            rte_mbuf* const next = m->next;
+            m->next = nullptr;
+            rte_pktmbuf_free_seg(m);
+            m = next;
+        }
+    }
+    counters_.add(counter::no_mbuf);
+    return {};
+}
+
+// --- receiving -----------------------------------------------------------------------------------
+
+result<buffer, call_error> engine::receive(conn_id id) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    if (s->rx_head != nullptr) {
+        buffer out{std::exchange(s->rx_head, nullptr)};
+        s->rx_tail = nullptr;
+        const std::uint32_t octets = std::exchange(s->rx_octets, 0u);
+        s->rx_memory = 0;
+        if (s->connection != npos) {
+            consumed(tcbs_[s->connection], octets);
+        }
+        return out;
+    }
+    if (s->end_of_stream || s->read_shut) {
+        return buffer{};
+    }
+    if (s->connection == npos) {
+        return failure{ended_error(*s)};
+    }
+    return failure{call_error::would_block};
+}
+
+result<std::size_t, call_error> engine::receive(conn_id id, std::span<std::byte> into) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    std::size_t copied = 0;
+    while (s->rx_head != nullptr && copied < into.size()) {
+        rte_mbuf* const m = s->rx_head;
+        const auto n =
+            static_cast<std::uint16_t>(std::min<std::size_t>(into.size() - copied, m->data_len));
+        std::memcpy(into.data() + copied, rte_pktmbuf_mtod(m, const std::byte*), n);
+        copied += n;
+        if (n < m->data_len) {
+            rte_pktmbuf_adj(m, n);
+            break;
+        }
+        s->rx_memory -= buffer_memory_of(m);
+        s->rx_head = m->next;
+        if (s->rx_head != nullptr) {
+            s->rx_head->pkt_len = m->pkt_len - n;
+            s->rx_head->nb_segs = static_cast<std::uint16_t>(m->nb_segs - 1);
+        } else {
+            s->rx_tail = nullptr;
+        }
+        m->next = nullptr;
+        m->nb_segs = 1;
+        rte_pktmbuf_free_seg(m);
+    }
+    if (copied > 0) {
+        s->rx_octets -= static_cast<std::uint32_t>(copied);
+        if (s->connection != npos) {
+            consumed(tcbs_[s->connection], static_cast<std::uint32_t>(copied));
+        }
+        return copied;
+    }
+    if (s->rx_head != nullptr || into.empty() || s->end_of_stream || s->read_shut) {
+        return std::size_t{0};
+    }
+    return failure{s->connection == npos ? ended_error(*s) : call_error::would_block};
+}
+
+// --- ending --------------------------------------------------------------------------------------
+
+result<bool, call_error> engine::shutdown(conn_id id, shutdown_how how) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    if (s->connection == npos) {
+        return failure{call_error::not_connected};
+    }
+    if (how != shutdown_how::write) {
+        s->read_shut = true;  // R09: no segment
+    }
+    if (how != shutdown_how::read) {
+        apply(tcbs_[s->connection], event::app_shutdown_wr);
+    }
+    return true;
+}
+
+result<bool, call_error> engine::close(conn_id id, completion c) {
+    return close_or_abort(id, c, false);
+}
+result<bool, call_error> engine::abort(conn_id id, completion c) {
+    return close_or_abort(id, c, true);
+}
+
+result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, bool abort) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    s->app_closed = true;
+    s->wants_completion = wanted == completion::event;
+    s->pending &= event_bits::ended;
+    const bool unread = s->rx_octets > 0;
+    if (s->connection == npos) {
+        if (!s->wants_completion || s->told_ended) {
+            release_socket(id.index);
+        }
+        return true;
+    }
+    tcb& c = tcbs_[s->connection];
+    leave_accept_queue(c);
+    const bool unsent = c.snd_nxt < c.snd_una + c.snd.octets() + (c.fin_queued ? 1 : 0);
+    // R06: unread data is looked at before SO_LINGER.
+    event what = event::app_close;
+    if (!abort && unread) {
+        what = event::app_close_unread;
+    } else if (abort || c.linger_s == 0) {
+        what = unsent ? event::app_abort_unsent : event::app_abort;
+    }
+    if (!s->wants_completion) {
+        c.socket = npos;
+        release_socket(id.index);
+    }
+    if (apply(c, what) && c.st == state::fin_wait_2) {
+        enter_fin_wait_2(c);
+        return true;
+    }
+    if (c.detached && c.st != state::closed && orphans_ > settings_.tcp_max_orphans) {
+        counters_.add(counter::orphan_limit);
+        apply(c, event::orphan_limit);
+    }
+    return true;
+}
+
+// --- options and questions -----------------------------------------------------------------------
+
+namespace {
+
+constexpr auto stale = failure{call_error::stale_handle};
+
+}  // namespace
+
+tcb* engine::tcb_of(conn_id id) {
+    socket* const s = find(id);
+    return s == nullptr || s->connection == npos ? nullptr : &tcbs_[s->connection];
+}
+const tcb* engine::connection(conn_id id) const {
+    return const_cast<engine*>(this)->tcb_of(id);
+}
+
+result<bool, call_error> engine::set_user(conn_id id, std::uint64_t user) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return stale;
+    }
+    s->user = user;
+    return true;
+}
+
+result<bool, call_error> engine::set_linger(conn_id id, linger_option option) {
+    if (option.on && option.timeout.count() < 0) {
+        return failure{call_error::invalid_argument};
+    }
+    return with_tcb(id, [&](tcb& c) {
+        c.linger_s = option.on ? static_cast<std::int32_t>(option.timeout.count()) : -1;
+    });
+}
+result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {
+    return with_tcb(id, [&](tcb& c) {
+        c.no_delay = on;
+        make_ready(c);
+    });
+}
+result<bool, call_error> engine::set_cork(conn_id id, bool on) {
+    return with_tcb(id, [&](tcb& c) {
+        c.corked = on;
+        c.push_now = c.push_now || !on;  // uncorking sends what is left
+        make_ready(c);
+    });
+}
+result<bool, call_error> engine::set_keepalive(conn_id id, keepalive_option option) {
+    return with_tcb(id, [&](tcb& c) {
+        c.keepalive = option.on;
+        c.keepalive_idle_ms = static_cast<std::uint32_t>(option.idle.count() * 1000);
+        c.keepalive_interval_ms = static_cast<std::uint32_t>(option.interval.count() * 1000);
+        c.keepalive_probes = option.probes;
+        c.keepalive_sent = 0;
+        arm_keepalive(c);
+    });
+}
+result<bool, call_error> engine::set_user_timeout(conn_id id, milliseconds timeout) {
+    if (timeout.count() < 0 || timeout.count() > 0x7fffffff) {
+        return failure{call_error::invalid_argument};
+    }
+    return with_tcb(
+        id, [&](tcb& c) { c.user_timeout_ms = static_cast<std::uint32_t>(timeout.count()); });
+}
+result<bool, call_error> engine::set_linger2(conn_id id, int seconds) {
+    return with_tcb(id, [&](tcb& c) {
+        c.linger2_s = seconds > 120 ? 120 : seconds;  // R61: capped as Linux does
+    });
+}
+
+result<std::size_t, call_error> engine::unread(conn_id id) const {
+    const socket* const s = find(id);
+    if (s == nullptr) {
+        return stale;
+    }
+    return std::size_t{s->rx_octets};
+}
+result<std::size_t, call_error> engine::unsent(conn_id id) const {
+    const socket* const s = find(id);
+    if (s == nullptr) {
+        return stale;
+    }
+    return std::size_t{s->connection == npos ? 0 : tcbs_[s->connection].snd.octets()};
+}
+result<endpoint, call_error> engine::remote_endpoint(conn_id id) const {
+    const socket* const s = find(id);
+    if (s == nullptr) {
+        return stale;
+    }
+    return endpoint{s->key.remote, s->key.remote_port};
+}
+result<endpoint, call_error> engine::local_endpoint(conn_id id) const {
+    const socket* const s = find(id);
+    if (s == nullptr) {
+        return stale;
+    }
+    return endpoint{s->key.local, s->key.local_port};
+}
+
+}  // namespace lastack::tcp

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Whom a segment is for: a live connection or SYN_RECEIVED record; else a TIME_WAIT record; else,
+// if it may open, a listener; else nobody, which is answered by RST.
+#include <rte_mbuf.h>
+
+#include "tcp/engine.hpp"
+
+namespace lastack::tcp {
+
+namespace flags = wire::tcp_flags;
+using teardown::event;
+using teardown::state;
+
+std::uint32_t engine::find_live(const flow::key4& key, std::uint64_t hash) const {
+    return connections_.find(hash, [&](std::uint32_t value) {
+        return (value & syn_bit) != 0 ? syns_[value & ~syn_bit].key == key
+                                      : tcbs_[value].key == key;
+    });
+}
+
+void engine::input(arrival& a) {
+    counters_.add(counter::tcp_in_segs);
+    const std::uint32_t live = find_live(a.key, a.hash);
+    if (live != npos) {
+        if ((live & syn_bit) != 0) {
+            syn_record_input(a, live & ~syn_bit);
+        } else {
+            connection_input(a, live);
+        }
+    } else if (const auto slot = time_wait_->find(a.hash, a.key)) {
+        time_wait_input(a, slot);
+    } else if (const listener_id id = find_listener(a.key.local, a.key.local_port);
+               id != listener_id{}) {
+        listen_input(a, id);
+    } else {
+        no_connection(a);
+    }
+    if (a.mbuf != nullptr) {
+        rte_pktmbuf_free(a.mbuf);
+    }
+}
+
+// CLOSED (RFC 9293 3.10.7.1, R27).
+void engine::no_connection(const arrival& a) {
+    if (a.segment.has(flags::syn)) {
+        counters_.add(counter::no_listener);
+    }
+    answer_reset(a.key, a.segment, a.tos);
+}
+
+// An exact address goes before the any-address. Only segments that find nothing else come here.
+listener_id engine::find_listener(ipv4_address local, std::uint16_t port) const {
+    listener_id found{};
+    for (std::uint16_t i = 0; i < listener_count_; ++i) {
+        const listener& l = listeners_[i];
+        if (!l.open || l.port != port) {
+            continue;
+        }
+        if (l.address.is_any()) {
+            found = {i, l.generation};
+        } else if (l.address.v4() == local) {
+            return {i, l.generation};
+        }
+    }
+    return found;
+}
+
+listener* engine::alive(listener_id id) {
+    if (id.index >= listener_count_) {
+        return nullptr;
+    }
+    listener& l = listeners_[id.index];
+    return l.open && l.generation == id.generation ? &l : nullptr;
+}
+
+void engine::listen_input(arrival& a, listener_id id) {
+    teardown::connection_view view;
+    view.st = state::listen;
+    const teardown::verdict v = teardown::classify(view, a.segment);
+    const teardown::action todo = teardown::lookup(state::listen, v.what).actions;
+    if (v.what == event::rx_syn_fin) {
+        counters_.add(counter::syn_fin);
+    }
+    if (has(todo, teardown::action::answer_reset)) {
+        answer_reset(a.key, a.segment, a.tos);
+    }
+    if (has(todo, teardown::action::send_syn_ack)) {
+        open_passively(a, id, initial_sequence(a.key), false, false);
+    }
+}
+
+// R43 to R53, R60.
+void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
+    const auto entry = time_wait_->read(slot);
+    const listener_id listening = find_listener(a.key.local, a.key.local_port);
+    const teardown::time_wait_view view{entry.snd_nxt,    entry.rcv_nxt,
+                                        entry.ts_recent,  entry.timestamps,
+                                        entry.fin_wait_2, listening != listener_id{},
+                                        entry.window};
+    const teardown::time_wait_policy policy{settings_.tcp_rfc1337, settings_.tcp_timestamps != 0};
+    const auto v = teardown::classify_time_wait(view, a.segment, policy);
+    if (v.paws_rejected) {
+        counters_.add(counter::paws_time_wait);
+    }
+    if (v.what == event::rx_rst_in_window && !entry.fin_wait_2) {
+        counters_.add(counter::tw_reset_ignored);
+    } else if (v.what == event::rx_syn_fin) {
+        counters_.add(counter::syn_fin);
+    }
+    if (v.update_ts_recent) {
+        time_wait_->set_ts_recent(slot, a.segment.options.tsval);
+    }
+    if (v.reopen) {
+        open_passively(a, listening, teardown::isn_after_time_wait(entry.snd_nxt), true,
+                       v.reopen_lower_seq);
+        return;
+    }
+    if (v.restart) {
+        time_wait_->restart(slot, now_tick_);
+        counters_.add(counter::tw_restarted);
+    }
+    if (v.become_time_wait) {
+        time_wait_->become_time_wait(slot, v.new_rcv_nxt, milliseconds{settings_.time_wait_ms},
+                                     now_tick_);
+        counters_.add(counter::time_waited);
+        record_ended(entry, close_outcome::clean_active);
+    }
+    answer_from_record(a, slot, v.answer);
+    if (v.kill) {
+        time_wait_->erase(slot);
+        if (!entry.fin_wait_2) {
+            counters_.add(counter::tw_killed);
+            return;
+        }
+        const bool by_data = v.what == event::rx_data_unreadable;
+        if (by_data) {
+            counters_.add(counter::abort_on_data);
+        }
+        record_ended(entry, by_data ? close_outcome::aborted_data_after_close
+                                    : close_outcome::reset_by_peer);
+    }
+}
+
+// R51. The record as it is now: RCV.NXT and TS.Recent may just have moved.
+void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
+                                teardown::time_wait_answer answer) {
+    using teardown::time_wait_answer;
+    if (answer == time_wait_answer::none) {
+        return;
+    }
+    if (answer == time_wait_answer::reset) {
+        answer_reset(a.key, a.segment, a.tos);
+        return;
+    }
+    const auto entry = time_wait_->read(slot);
+    if (answer == time_wait_answer::throttled_ack &&
+        !time_wait_->may_ack(slot, now_tick_, settings_.tcp_invalid_ratelimit)) {
+        counters_.add(entry.fin_wait_2 ? counter::ack_skipped_fin_wait_2
+                                       : counter::ack_skipped_time_wait);
+        return;
+    }
+    rte_mbuf* const m = control_mbuf();
+    if (m == nullptr) {
+        return;
+    }
+    wire::tcp_segment s;
+    s.seq = entry.snd_nxt;
+    s.ack = entry.rcv_nxt;
+    s.flags = flags::ack;
+    s.window = entry.window;
+    if (entry.timestamps) {
+        s.options.has_timestamps = true;
+        s.options.tsval = timestamp_now(timestamp_offset(a.key));
+        s.options.tsecr = entry.ts_recent;
+    }
+    emit(a.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+}
+
+}  // namespace lastack::tcp

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Making an engine, its turn, its watch over memory, and stopping it.
+#include "tcp/engine.hpp"
+
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <algorithm>
+
+namespace lastack::tcp {
+
+using teardown::event;
+using teardown::state;
+
+namespace {
+
+// Connections looked at in one turn while something has to be done to all of them.
+constexpr std::uint32_t sweep_slice = 256;
+
+// A share of the secret for each use, so that what one hash gives away tells nothing of another.
+flow::keyed_hash derived_hash(const std::array<std::uint64_t, 2>& secret, std::uint64_t use) {
+    const flow::keyed_hash parent{secret[0], secret[1]};
+    return {parent(use, 0), parent(use, 1)};
+}
+
+}  // namespace
+
+result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& config,
+                                                          instant now) {
+    std::unique_ptr<engine> e{new engine};
+    e->config_ = config;
+    e->settings_ = config.settings;
+    const config::settings& s = e->settings_;
+    const std::uint32_t mbufs = config.data_pool->size;
+    std::string error;
+    const auto take = [&error](auto& into, auto made) {
+        if (error.empty() && !made) {
+            error = made.error();
+        }
+        if (made) {
+            into = std::move(*made);
+        }
+    };
+    const page_size pages = config.pages;
+    take(e->tcbs_, index_pool<tcb>::make(s.connections, pages));
+    take(e->sockets_, index_pool<socket>::make(s.connections, pages));
+    take(e->syns_, index_pool<syn_record>::make(s.syn_records, pages));
+    take(e->ofo_nodes_, index_pool<ofo_node>::make(std::max(mbufs / 2, 64u), pages));
+    const std::uint32_t troubled = std::clamp(s.connections / 4, 64u, 65536u);
+    take(e->reassemblies_, index_pool<reassembly>::make(troubled, pages));
+    take(e->losses_, index_pool<loss_record>::make(troubled, pages));
+    take(e->connections_, flow::connection_table::make(s.connections + s.syn_records, pages));
+    take(e->fin_wait_2_waiters_, flow::connection_table::make(s.connections, pages));
+    take(e->time_wait_,
+         flow::time_wait_table<flow::key4>::make(s.time_wait_records, pages, now.to_tick()));
+    take(e->ready_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
+    take(e->told_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
+    if (!error.empty()) {
+        return failure{error};
+    }
+    e->listeners_ = std::make_unique<listener[]>(s.listeners);
+    e->hash_ = derived_hash(config.secret, 1);
+    e->isn_hash_ = derived_hash(config.secret, 2);
+    e->ports_.emplace(derived_hash(config.secret, 3),
+                      flow::port_range{s.ip_local_port_range.first, s.ip_local_port_range.last});
+    e->wheel_.emplace(e->tcb_timers_, now.to_tick());
+    e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());
+    e->challenge_second_ = now.to_tick() - 1000;
+    e->data_mbufs_ = mbufs;
+    e->begin(now);
+    return e;
+}
+
+engine::~engine() {
+    for (std::uint32_t i = 0; i < tcbs_.capacity(); ++i) {
+        if (tcbs_[i].st != state::closed) {
+            tcbs_[i].snd.clear();
+            drop_reassembly(tcbs_[i]);
+        }
+    }
+    for (std::uint32_t i = 0; i < sockets_.capacity(); ++i) {
+        rte_pktmbuf_free(sockets_[i].rx_head);
+    }
+    for (std::uint16_t i = 0; i < out_count_; ++i) {
+        rte_pktmbuf_free(out_[i]);
+    }
+}
+
+void engine::begin(instant now) {
+    now_ = now;
+    now_tick_ = now.to_tick();
+}
+
+// Free mbufs fall: first what is out of order goes, then nothing new is let in, and last no text is
+// taken, so that what has been promised to the port, and ACK and FIN, still find mbufs.
+void engine::watch_memory() {
+    if (++turns_ % 16 == 0) {
+        // Without the per-lcore caches, which rte_mempool_avail_count() would walk, all 128.
+        rte_mempool* const pool = config_.data_pool;
+        const std::uint32_t free = rte_mempool_get_ops(pool->ops_index)->get_count(pool);
+        pressure now = pressure::none;
+        if (free < data_mbufs_ / 16) {
+            now = pressure::refuse_text;
+        } else if (free < data_mbufs_ / 8) {
+            now = pressure::refuse_open;
+        } else if (free < data_mbufs_ / 4) {
+            now = pressure::drop_reassembly;
+        }
+        if (now > pressure_ && pressure_ == pressure::none) {
+            counters_.add(counter::memory_pressure);
+        }
+        if (now != pressure_ || (sweep_writable_ && now < pressure::refuse_open)) {
+            sweep_left_ = tcbs_.capacity();
+            sweep_writable_ = false;
+        }
+        pressure_ = now;
+    }
+    sweep();
+}
+
+// One pass over all connections after the pressure has changed, a slice a turn: gaps are given up,
+// or writers woken and windows opened.
+void engine::sweep() {
+    const std::uint32_t end = sweep_left_ - std::min(sweep_left_, sweep_slice);
+    for (; sweep_left_ > end; --sweep_left_) {
+        tcb& c = tcbs_[sweep_left_ - 1];
+        if (c.st == state::closed) {
+            continue;
+        }
+        if (pressure_ != pressure::none) {
+            if (c.reassembly != npos && !reassemblies_[c.reassembly].fin_seen) {
+                drop_reassembly(c);
+                counters_.add(counter::pressure_dropped_ofo);
+            }
+            continue;
+        }
+        tell_writable(c);
+        if (c.st >= state::established) {
+            consumed(c, 0);
+        }
+    }
+}
+
+std::uint64_t engine::mbufs_held() const {
+    std::uint64_t held = 0;
+    const auto count = [&held](const rte_mbuf* m) {
+        for (; m != nullptr; m = m->next) {
+            ++held;
+        }
+    };
+    for (std::uint32_t i = 0; i < tcbs_.capacity(); ++i) {
+        const tcb& c = tcbs_[i];
+        if (c.st == state::closed) {
+            continue;
+        }
+        count(c.snd.head());
+        for (std::uint32_t n = c.reassembly == npos ? npos : reassemblies_[c.reassembly].head;
+             n != npos; n = ofo_nodes_[n].next) {
+            count(ofo_nodes_[n].payload);
+        }
+    }
+    for (std::uint32_t i = 0; i < sockets_.capacity(); ++i) {
+        count(sockets_[i].rx_head);
+    }
+    return held;
+}
+
+// --- stopping ------------------------------------------------------------------------------------
+
+void engine::stop_listening() {
+    stopping_ = true;
+    for (std::uint16_t i = 0; i < listener_count_; ++i) {
+        if (listeners_[i].open) {
+            static_cast<void>(close_listener({i, listeners_[i].generation}));
+        }
+    }
+}
+
+// Every connection gets the FIN that close() would send; the application keeps its handle.
+void engine::drain() {
+    stop_listening();
+    for (std::uint32_t i = 0; i < tcbs_.capacity(); ++i) {
+        tcb& c = tcbs_[i];
+        if (c.st != state::closed) {
+            apply(c, event::app_shutdown_wr);
+        }
+    }
+}
+
+void engine::reset_all() {
+    stop_listening();
+    for (std::uint32_t i = 0; i < syns_.capacity() && syns_.in_use() > 0; ++i) {
+        if (syn_wheel_->is_armed(i)) {  // every record in use waits for its next SYN-ACK
+            drop_syn_record(i);
+        }
+    }
+    for (std::uint32_t i = 0; i < tcbs_.capacity(); ++i) {
+        tcb& c = tcbs_[i];
+        if (c.st != state::closed) {
+            apply(c, event::stack_stopped);
+        }
+    }
+    flush();
+}
+
+}  // namespace lastack::tcp

@@ -1,0 +1,412 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// One core's TCP: its connections, its TIME_WAIT records, its timers, and what segments, calls and
+// deadlines do to them.
+//
+// One class because all of it works on the same pools; one file for each idea:
+//   open.cpp       listeners, SYN_RECEIVED records, connect, ISN
+//   demux.cpp      which of connection, SYN record, TIME_WAIT record or listener a segment is for
+//   input.cpp      RFC 9293 3.10.7.4 for connections; the fast path
+//   ack.cpp        what an ACK does: send queue, RTT, window, duplicate ACKs
+//   recovery.cpp   what is lost and what to send next (RFC 6582, RFC 6675)
+//   receive.cpp    text: queueing, reassembly, windows
+//   output.cpp     what is due: data, FIN, ACK
+//   emit.cpp       one segment into one mbuf
+//   deadlines.cpp  wheels: RTO, loss probe, persist, delayed ACK, keepalive
+//   close.cpp      apply(): the only writer of a connection's state; TIME_WAIT; freeing
+//   calls.cpp      the application's calls and events
+//
+// A packet leaves as an mbuf that begins with its IPv4 header; checksums, Ethernet and neighbours
+// are the stack's. The core copies new settings in between turns.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "base/counters.hpp"
+#include "base/index_pool.hpp"
+#include "base/time.hpp"
+#include "config/settings.hpp"
+#include "flow/connection_table.hpp"
+#include "flow/key.hpp"
+#include "flow/keyed_hash.hpp"
+#include "flow/port_choice.hpp"
+#include "flow/time_wait_table.hpp"
+#include "lastack/buffer.hpp"
+#include "lastack/local_stack.hpp"
+#include "lastack/result.hpp"
+#include "tcp/tcb.hpp"
+#include "teardown/classify.hpp"
+#include "teardown/fsm.hpp"
+#include "timer/wheel.hpp"
+#include "wire/tcp.hpp"
+
+struct rte_mbuf;
+struct rte_mempool;
+
+namespace lastack::tcp {
+
+struct path {
+    std::uint16_t mtu = 1500;   // octets of IP packet
+    bool dont_fragment = true;  // false: narrower than any MTU worth cutting segments for
+};
+
+// What the engine asks of the stack around it.
+struct host {
+    void* context = nullptr;
+    // Takes over n packets that begin with their IPv4 headers.
+    void (*transmit)(void* context, rte_mbuf** packets, std::uint16_t n) = nullptr;
+    // Source address towards `remote`; the any-address when there is no route.
+    ipv4_address (*source_for)(void* context, ipv4_address remote) = nullptr;
+    bool (*is_local)(void* context, ipv4_address address) = nullptr;
+    path (*path_to)(void* context, ipv4_address remote, instant now) = nullptr;
+    // A believable 'fragmentation needed' (RFC 1191): the router's MTU (0: it does not say) and the
+    // length of the packet it quotes. True when the path became narrower.
+    bool (*narrow_path)(void* context, ipv4_address remote, std::uint16_t mtu,
+                        std::uint16_t quoted_length, instant now) = nullptr;
+};
+
+struct engine_config {
+    config::settings settings;
+    rte_mempool* data_pool = nullptr;
+    rte_mempool* control_pool = nullptr;
+    rte_mempool* indirect_pool = nullptr;
+    bool multi_segment_tx = false;
+    page_size pages = page_size::huge;
+    std::array<std::uint64_t, 2> secret{};
+    host around;
+};
+
+// A received segment on its way through the engine.
+struct arrival {
+    flow::key4 key;
+    std::uint64_t hash = 0;
+    wire::tcp_segment segment;
+    rte_mbuf* mbuf = nullptr;   // the frame; consumed by engine::input
+    std::uint16_t text_at = 0;  // offset of the payload from the start of the mbuf's data
+    std::uint8_t tos = 0;
+};
+
+// An ICMP error that quotes a segment of ours (R68, RFC 1191).
+struct path_error {
+    enum class kind : std::uint8_t { soft, refused, packet_too_big };
+    kind what = kind::soft;
+    std::uint16_t mtu = 0;            // of packet_too_big, as reported
+    std::uint16_t quoted_length = 0;  // octets of the IP packet that did not fit
+};
+
+class engine {
+  public:
+    // The clock starts at `now`.
+    static result<std::unique_ptr<engine>, std::string> make(const engine_config&, instant now);
+    ~engine();
+    engine(const engine&) = delete;
+    engine& operator=(const engine&) = delete;
+
+    std::uint64_t hash(const flow::key4& key) const { return hash_(key); }
+    void prefetch(std::uint64_t hash) const { connections_.prefetch(hash); }
+    // One turn: begin(), segments, deadlines, calls, output().
+    void begin(instant now);
+    void input(arrival& a);
+    bool run_deadlines(std::uint32_t budget);
+    bool output(std::uint32_t segments);
+    void flush();
+    tick next_deadline() const;
+    // Something waits for this turn's output() or take_events().
+    bool has_work() const { return ready_count_ > 0 || told_count_ > 0; }
+
+    // `quoted` from our point of view.
+    void path_failed(const flow::key4& quoted, seq32 quoted_seq, const path_error& error);
+    // The next hop of this packet of ours did not answer.
+    void neighbour_failed(const flow::key4& key);
+
+    // Events: at most `into.size()`; returns how many.
+    std::size_t take_events(std::span<event> into);
+
+    // Calls: as in lastack/local_stack.hpp.
+    result<listener_id, call_error> listen(const endpoint& local, const listen_options&);
+    result<bool, call_error> close_listener(listener_id);
+    result<conn_id, call_error> connect(const endpoint& remote, const connect_options&);
+    result<std::size_t, call_error> send(conn_id, std::span<const std::byte>);
+    result<bool, call_error> send(conn_id, buffer&);
+    result<buffer, call_error> receive(conn_id);
+    result<std::size_t, call_error> receive(conn_id, std::span<std::byte>);
+    result<bool, call_error> shutdown(conn_id, shutdown_how);
+    result<bool, call_error> close(conn_id, completion);
+    result<bool, call_error> abort(conn_id, completion);
+    result<bool, call_error> set_user(conn_id, std::uint64_t);
+    result<bool, call_error> set_linger(conn_id, linger_option);
+    result<bool, call_error> set_no_delay(conn_id, bool);
+    result<bool, call_error> set_cork(conn_id, bool);
+    result<bool, call_error> set_keepalive(conn_id, keepalive_option);
+    result<bool, call_error> set_user_timeout(conn_id, milliseconds);
+    result<bool, call_error> set_linger2(conn_id, int seconds);
+    result<std::size_t, call_error> unread(conn_id) const;
+    result<std::size_t, call_error> unsent(conn_id) const;
+    result<endpoint, call_error> remote_endpoint(conn_id) const;
+    result<endpoint, call_error> local_endpoint(conn_id) const;
+    buffer allocate(std::size_t octets);
+
+    // Stops listening and sends every connection's FIN, or resets them all. Not for the packet
+    // path.
+    void drain();
+    void reset_all();
+
+    counter_set& counters() { return counters_; }
+    const counter_set& counters() const { return counters_; }
+    const config::settings& settings() const { return settings_; }
+    const std::array<std::uint64_t, teardown::state_count>& connections_by_state() const {
+        return by_state_;
+    }
+    std::uint32_t connections() const { return tcbs_.in_use(); }
+    std::uint32_t listeners() const;
+    std::uint32_t syn_records() const { return syns_.in_use(); }
+    std::uint32_t sockets() const { return sockets_.in_use(); }
+    std::uint32_t orphans() const { return orphans_; }
+    const std::array<std::uint64_t, close_outcome_count>& outcomes() const { return outcomes_; }
+    const flow::time_wait_table<flow::key4>& time_wait() const { return *time_wait_; }
+    std::uint64_t mbufs_held() const;
+
+    // For tests: the connection behind a handle, or nullptr.
+    const tcb* connection(conn_id id) const;
+
+  private:
+    engine() = default;
+
+    // A tcb's index in the connection table; SYN records have the top bit set.
+    static constexpr std::uint32_t syn_bit = 0x80000000u;
+
+    // demux.cpp
+    std::uint32_t find_live(const flow::key4& key, std::uint64_t hash) const;
+    listener_id find_listener(ipv4_address local, std::uint16_t port) const;
+    listener* alive(listener_id id);
+    void time_wait_input(arrival& a, flow::time_wait_slot slot);
+    void listen_input(arrival& a, listener_id id);
+    void answer_from_record(const arrival& a, flow::time_wait_slot slot,
+                            teardown::time_wait_answer answer);
+    void no_connection(const arrival& a);
+
+    // open.cpp
+    void open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened, bool ts_strict);
+    void syn_record_input(arrival& a, std::uint32_t index);
+    void establish(arrival& a, std::uint32_t index, const teardown::verdict& v);
+    void settle_parked(const syn_record& r, bool completed);
+    void retire_syn_record(std::uint32_t index);
+    void drop_syn_record(std::uint32_t index);
+    void answer_from_syn_record(syn_record& r, bool syn_ack);
+    std::uint16_t syn_window() const;
+    void send_syn_ack(const syn_record& r);
+    void syn_sent_input(arrival& a, std::uint32_t index);
+    void take_syn_options(tcb& c, const wire::tcp_segment& s);
+    seq32 initial_sequence(const flow::key4& key) const;
+    std::uint32_t timestamp_offset(const flow::key4& key) const;
+    std::uint16_t offered_mss(ipv4_address remote) const;
+    std::uint8_t offered_wscale() const;
+    void apply_mss(tcb& c);
+    std::uint32_t new_connection(const flow::key4& key, std::uint64_t hash);
+    bool refuse_open_under_pressure();
+    bool port_is_free(const flow::key4& key) const;
+
+    // input.cpp
+    void connection_input(arrival& a, std::uint32_t index);
+    bool predicted(const tcb& c, const wire::tcp_segment& s) const;
+    teardown::connection_view view_of(const tcb& c) const;
+    void disqualified(tcb& c, const arrival& a, const teardown::verdict& v);
+    void accept_segment(arrival& a, std::uint32_t index, const teardown::verdict& v);
+    void note_timestamp(tcb& c, const wire::tcp_segment& s);
+    bool ts_recent_valid(const tcb& c) const;
+
+    // ack.cpp
+    void acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::verdict& v);
+    void progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, bool sack_news);
+    void take_rtt(tcb& c, const wire::tcp_segment& s);
+    void update_window(tcb& c, const wire::tcp_segment& s);
+    void tell_writable(tcb& c);
+
+    // recovery.cpp
+    bool take_sack(tcb& c, const wire::tcp_segment& s);
+    void duplicate_ack(tcb& c);
+    void enter_recovery(tcb& c);
+    void leave_recovery(tcb& c);
+    void enter_loss(tcb& c);
+    seq32 lost_below(const tcb& c) const;
+    std::uint32_t pipe(const tcb& c) const;
+    std::uint32_t reno_sacked(const tcb& c) const;
+    // The next octets to retransmit: [left, right), empty if none is lost.
+    scoreboard::range next_lost(const tcb& c) const;
+    void forget_losses(tcb& c);
+    const scoreboard* sacked(const tcb& c) const;
+
+    // receive.cpp
+    void accept_text(tcb& c, arrival& a, const teardown::verdict& v);
+    bool queue_text(tcb& c, rte_mbuf* payload, std::uint32_t octets);
+    void queue_out_of_order(tcb& c, rte_mbuf* payload, seq32 left, std::uint32_t octets);
+    void note_block(reassembly& r, seq32 left, seq32 right);
+    void pull_in_order(tcb& c);
+    void drop_reassembly(tcb& c);
+    void note_early_fin(tcb& c, seq32 fin_seq);
+    bool fin_is_next(const tcb& c) const;
+    reassembly* reassembly_of(tcb& c);
+    std::uint32_t receive_window(tcb& c);
+    void consumed(tcb& c, std::uint32_t octets);
+    void grow_receive_limit(tcb& c);
+
+    // output.cpp
+    void make_ready(tcb& c);
+    void transmit(tcb& c, std::uint32_t& room);
+    bool send_next(tcb& c);
+    bool retransmit_next(tcb& c, bool ask_pipe);
+    std::uint32_t sendable(const tcb& c, std::uint32_t unsent) const;
+    bool hold_back(const tcb& c, std::uint32_t octets, std::uint32_t unsent, bool fin) const;
+    bool may_send(const tcb& c) const;
+    void ack_soon(tcb& c);
+    void arm_after_send(tcb& c);
+    void arm_persist_if_stuck(tcb& c);
+
+    // emit.cpp
+    bool send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t flags);
+    bool send_control(tcb& c, seq32 seq, std::uint8_t flags);
+    bool send_ack(tcb& c);
+    void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
+    void send_challenge_ack(tcb& c);
+    void send_reset(tcb& c);
+    void answer_reset(const flow::key4& key, const wire::tcp_segment& s, std::uint8_t tos);
+    bool emit(const flow::key4& key, wire::tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
+              std::uint8_t tos, bool dont_fragment = true);
+    rte_mbuf* control_mbuf();
+    rte_mbuf* text_mbuf(tcb& c, std::uint32_t offset, std::uint32_t octets);
+    void fill_header(tcb& c, wire::tcp_segment& s, seq32 seq, std::uint8_t flags);
+    void note_ack_sent(tcb& c);
+    std::uint32_t timestamp_now(std::uint32_t offset) const;
+    bool challenge_allowed();
+
+    // deadlines.cpp
+    void arm(tcb& c, std::uint8_t which, tick when);
+    void disarm(tcb& c, std::uint8_t which);
+    void settle(tcb& c, std::uint32_t index);
+    void connection_deadline(std::uint32_t index);
+    void syn_record_deadline(std::uint32_t index);
+    void rto_expired(tcb& c);
+    void syn_timeout(tcb& c);
+    void loss_probe_expired(tcb& c);
+    void persist_expired(tcb& c);
+    void keepalive_expired(tcb& c);
+    bool retries_exhausted(tcb& c, teardown::event& why) const;
+    void arm_rto(tcb& c);
+    void arm_rto_or_probe(tcb& c);
+    void arm_keepalive(tcb& c);
+    std::uint32_t rto_ms(const tcb& c) const;
+
+    // close.cpp
+    // Applies a decided fact. Returns false when the connection is gone.
+    bool apply(tcb& c, teardown::event e, const arrival* a = nullptr);
+    void set_state(tcb& c, teardown::state next);
+    void enter_fin_wait_2(tcb& c);
+    void enter_time_wait(tcb& c);
+    bool enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
+                      milliseconds length);
+    flow::time_wait_entry<flow::key4> record_of(tcb& c);
+    void release_connection(tcb& c);
+    void free_connection(tcb& c, close_outcome outcome);
+    void record_ended(const flow::time_wait_entry<flow::key4>& entry, close_outcome outcome);
+    void tell_waiter(const flow::key4& key, close_outcome outcome);
+
+    // calls.cpp
+    socket* find(conn_id id);
+    const socket* find(conn_id id) const;
+    conn_id id_of(const socket& s) const;
+    tcb* tcb_of(conn_id id);
+    template <class F>
+    result<bool, call_error> with_tcb(conn_id id, F&& f) {
+        if (find(id) == nullptr) {
+            return failure{call_error::stale_handle};
+        }
+        tcb* const c = tcb_of(id);
+        if (c == nullptr) {
+            return failure{call_error::not_connected};
+        }
+        f(*c);
+        return true;
+    }
+    std::uint32_t new_socket(const flow::key4& key);
+    void leave_accept_queue(tcb& c);
+    void release_socket(std::uint32_t index);
+    void tell(socket& s, std::uint8_t what);
+    void end_socket(socket& s, close_outcome outcome);
+    call_error ended_error(const socket& s) const;
+    std::uint32_t send_memory_max(const tcb& c) const;
+    result<bool, call_error> check_sendable(const socket& s) const;
+    result<bool, call_error> close_or_abort(conn_id id, completion c, bool abort);
+    socket* socket_of(const tcb& c) { return c.socket == npos ? nullptr : &sockets_[c.socket]; }
+    void watch_memory();
+    void sweep();
+    void stop_listening();
+
+    config::settings settings_;
+    engine_config config_;
+    counter_set counters_;
+    instant now_{};
+    tick now_tick_{};
+
+    index_pool<tcb> tcbs_;
+    index_pool<socket> sockets_;
+    index_pool<syn_record> syns_;
+    index_pool<ofo_node> ofo_nodes_;
+    index_pool<reassembly> reassemblies_;
+    index_pool<loss_record> losses_;
+    flow::keyed_hash hash_{0, 0};
+    flow::keyed_hash isn_hash_{0, 0};
+    flow::connection_table connections_;
+    flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
+    std::optional<flow::time_wait_table<flow::key4>> time_wait_;
+    std::optional<flow::port_choice> ports_;
+    std::unique_ptr<listener[]> listeners_;
+    std::uint16_t listener_count_ = 0;  // one past the last that was ever open
+
+    // Reached by the wheels.
+    struct tcb_timers {
+        index_pool<tcb>& pool;
+        timer::timer_link& link(std::uint32_t i) { return pool[i].link; }
+        tick& deadline(std::uint32_t i) { return pool[i].deadline; }
+    };
+    struct syn_timers {
+        index_pool<syn_record>& pool;
+        timer::timer_link& link(std::uint32_t i) { return pool[i].link; }
+        tick& deadline(std::uint32_t i) { return pool[i].deadline; }
+    };
+    tcb_timers tcb_timers_{tcbs_};
+    syn_timers syn_timers_{syns_};
+    std::optional<timer::timer_wheel<tcb_timers>> wheel_;
+    std::optional<timer::timer_wheel<syn_timers>> syn_wheel_;
+
+    // Rings that hold each index at most once, so that they cannot overflow.
+    region ready_;
+    std::uint32_t ready_head_ = 0;
+    std::uint32_t ready_count_ = 0;
+    region told_;
+    std::uint32_t told_head_ = 0;
+    std::uint32_t told_count_ = 0;
+
+    std::array<rte_mbuf*, 64> out_{};
+    std::uint16_t out_count_ = 0;
+
+    std::array<std::uint64_t, teardown::state_count> by_state_{};
+    std::array<std::uint64_t, close_outcome_count> outcomes_{};
+    std::uint32_t orphans_ = 0;
+    std::uint32_t challenge_budget_ = 0;
+    tick challenge_second_{};
+
+    // Memory watch: free mbufs of the data pool, in steps.
+    enum class pressure : std::uint8_t { none, drop_reassembly, refuse_open, refuse_text };
+    pressure pressure_ = pressure::none;
+    std::uint32_t data_mbufs_ = 0;
+    std::uint32_t turns_ = 0;
+    std::uint32_t sweep_left_ = 0;  // connections that the running pass has still to look at
+    bool sweep_writable_ = false;   // a writer waits for memory, not for an ACK
+    bool stopping_ = false;
+};
+
+}  // namespace lastack::tcp

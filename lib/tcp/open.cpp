@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// How connections begin: listeners, SYN_RECEIVED records, active and simultaneous open.
+//
+// A SYN to a listener takes a syn_record; the tcb and the handle are taken when the handshake
+// completes. A record whose listener has closed is found out lazily, by its next segment or
+// deadline (R05). ISNs by RFC 6528, timestamp offsets by RFC 7323 5.4: both keyed, both monotonic
+// over the incarnations of a tuple, which is what TIME_WAIT's reuse rests on (R73, R74).
+#include <rte_mbuf.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "tcp/engine.hpp"
+
+namespace lastack::tcp {
+
+namespace flags = wire::tcp_flags;
+using teardown::action;
+using teardown::event;
+using teardown::has;
+using teardown::state;
+
+namespace {
+
+constexpr std::uint16_t ip_and_tcp_header_bytes = 40;
+
+}  // namespace
+
+// --- numbers -------------------------------------------------------------------------------------
+
+// RFC 6528: a clock of 4 us plus a keyed function of the tuple.
+seq32 engine::initial_sequence(const flow::key4& key) const {
+    return {static_cast<std::uint32_t>(static_cast<std::uint64_t>(now_.us) >> 2) +
+            static_cast<std::uint32_t>(isn_hash_(key))};
+}
+
+// One offset a host pair, so that timestamps of successive connections between them go up.
+std::uint32_t engine::timestamp_offset(const flow::key4& key) const {
+    if (settings_.tcp_timestamps != 1) {
+        return 0;
+    }
+    return static_cast<std::uint32_t>(isn_hash_(key.remote.bits, key.local.bits));
+}
+
+std::uint16_t engine::offered_mss(ipv4_address remote) const {
+    const path p = config_.around.path_to(config_.around.context, remote, now_);
+    return static_cast<std::uint16_t>(p.mtu - ip_and_tcp_header_bytes);
+}
+
+// As Linux: the shift that makes the largest buffer expressible.
+std::uint8_t engine::offered_wscale() const {
+    const std::uint32_t space = std::max(settings_.tcp_rmem.max, settings_.tcp_rmem.initial);
+    const int shift = std::bit_width(space) - 1 - 15;
+    return static_cast<std::uint8_t>(std::clamp<int>(shift, 0, wire::wscale_max));
+}
+
+// Octets of text a segment may hold: what the peer offers and the path takes, less our options.
+void engine::apply_mss(tcb& c) {
+    const path p = config_.around.path_to(config_.around.context, c.key.remote, now_);
+    const auto path_mss = static_cast<std::uint16_t>(p.mtu - ip_and_tcp_header_bytes);
+    const std::uint16_t base = std::min(c.mss_base, path_mss);
+    c.fragmentable = !p.dont_fragment;
+    const std::uint16_t options = c.timestamps ? 12 : 0;
+    c.mss = static_cast<std::uint16_t>(std::max<int>(base - options, 64));
+    if (!config_.multi_segment_tx) {
+        const auto room = static_cast<std::uint16_t>(rte_pktmbuf_data_room_size(config_.data_pool) -
+                                                     RTE_PKTMBUF_HEADROOM);
+        c.mss = std::min(c.mss, room);
+    }
+}
+
+// --- listeners -----------------------------------------------------------------------------------
+
+result<listener_id, call_error> engine::listen(const endpoint& local, const listen_options& o) {
+    if (!local.address.is_v4() || local.port == 0) {
+        return failure{call_error::invalid_argument};
+    }
+    if (!local.address.is_any() &&
+        !config_.around.is_local(config_.around.context, local.address.v4())) {
+        return failure{call_error::address_not_available};
+    }
+    std::uint16_t free = listener_count_;
+    for (std::uint16_t i = 0; i < listener_count_; ++i) {
+        const listener& l = listeners_[i];
+        if (!l.open) {
+            free = std::min(free, i);
+        } else if (l.port == local.port &&
+                   (l.address.is_any() || local.address.is_any() || l.address == local.address)) {
+            return failure{call_error::address_in_use};
+        }
+    }
+    if (free == settings_.listeners) {
+        return failure{call_error::no_memory};
+    }
+    listener_count_ =
+        std::max<std::uint16_t>(listener_count_, static_cast<std::uint16_t>(free + 1));
+    listener& l = listeners_[free];
+    const auto generation = static_cast<std::uint16_t>(l.generation + 1);
+    l = listener{};
+    l.address = local.address;
+    l.port = local.port;
+    l.generation = generation;
+    l.open = true;
+    l.backlog = o.backlog == 0 ? settings_.somaxconn : std::min(o.backlog, settings_.somaxconn);
+    return listener_id{free, generation};
+}
+
+std::uint32_t engine::listeners() const {
+    std::uint32_t open = 0;
+    for (std::uint16_t i = 0; i < listener_count_; ++i) {
+        open += listeners_[i].open ? 1 : 0;
+    }
+    return open;
+}
+
+// R05: what is still in SYN_RECEIVED vanishes silently, what nobody has taken yet is reset.
+result<bool, call_error> engine::close_listener(listener_id id) {
+    listener* const l = alive(id);
+    if (l == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    l->open = false;
+    const auto* ring = reinterpret_cast<const std::uint32_t*>(told_.data());
+    for (std::uint32_t i = 0; i < told_count_; ++i) {
+        const std::uint32_t at = (told_head_ + i) % sockets_.capacity();
+        socket& s = sockets_[ring[at]];
+        if ((s.pending & event_bits::opened) == 0 || s.listener != id) {
+            continue;
+        }
+        s.pending = 0;
+        s.app_closed = true;
+        if (s.connection == npos) {
+            release_socket(ring[at]);
+            continue;
+        }
+        tcb& c = tcbs_[s.connection];
+        c.socket = npos;
+        c.accepted_waiting = false;
+        release_socket(ring[at]);
+        apply(c, event::listener_closed);
+    }
+    return true;
+}
+
+// --- passive open --------------------------------------------------------------------------------
+
+bool engine::refuse_open_under_pressure() {
+    if (pressure_ < pressure::refuse_open) {
+        return false;
+    }
+    counters_.add(counter::pressure_refused_open);
+    return true;
+}
+
+void engine::open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened,
+                            bool ts_strict) {
+    listener* const l = alive(id);
+    const std::uint32_t syn_backlog = std::min(settings_.tcp_max_syn_backlog, l->backlog);
+    // R47: a SYN that re-opens a tuple in TIME_WAIT is not held to the backlog.
+    const bool full = !reopened && (l->syn_received >= syn_backlog || l->waiting >= l->backlog);
+    if (full) {
+        counters_.add(l->waiting >= l->backlog ? counter::listen_overflows
+                                               : counter::syn_record_full);
+    }
+    if (full || stopping_ || refuse_open_under_pressure()) {
+        counters_.add(counter::listen_drops);
+        return;
+    }
+    const std::uint32_t index = syns_.take();
+    if (index == npos || !connections_.insert(a.hash, index | syn_bit)) {
+        if (index != npos) {
+            syns_.give_back(index);
+        }
+        counters_.add(counter::syn_record_full);
+        counters_.add(counter::listen_drops);
+        return;
+    }
+    const wire::tcp_options& o = a.segment.options;
+    syn_record& r = syns_[index];
+    r = syn_record{};
+    r.key = a.key;
+    r.hash = a.hash;
+    r.irs = a.segment.seq;
+    r.iss = iss;
+    r.window = a.segment.window;
+    r.mss = o.mss == 0 ? 536 : o.mss;  // RFC 9293 3.7.1
+    r.has_wscale = o.has_wscale && settings_.tcp_window_scaling;
+    r.wscale = o.wscale;
+    r.timestamps = o.has_timestamps && settings_.tcp_timestamps != 0;
+    r.ts_recent = o.tsval;
+    r.ts_offset = timestamp_offset(a.key);
+    r.sack = o.sack_permitted && settings_.tcp_sack;
+    r.ts_strict =
+        r.timestamps && (ts_strict || settings_.ts_missing == config::ts_missing_policy::drop);
+    r.reopened = reopened;
+    r.listener = id;
+    r.sent_us = static_cast<std::uint32_t>(now_.us);
+    ++l->syn_received;
+    counters_.add(counter::passive_opens);
+    if (reopened) {
+        time_wait_->set_parked(time_wait_->find(a.hash, a.key), true);
+        counters_.add(counter::tw_reopened);
+    }
+    send_syn_ack(r);
+    syn_wheel_->arm(index, now_tick_ + initial_rto_us / 1000);
+}
+
+void engine::send_syn_ack(const syn_record& r) {
+    rte_mbuf* const m = control_mbuf();
+    if (m == nullptr) {
+        return;
+    }
+    wire::tcp_segment s;
+    s.seq = r.iss;
+    s.ack = r.irs + 1;
+    s.flags = flags::syn | flags::ack;
+    s.window = syn_window();
+    s.options.mss = offered_mss(r.key.remote);
+    s.options.has_wscale = r.has_wscale;
+    s.options.wscale = offered_wscale();
+    s.options.sack_permitted = r.sack;
+    s.options.has_timestamps = r.timestamps;
+    s.options.tsval = timestamp_now(r.ts_offset);
+    s.options.tsecr = r.ts_recent;
+    emit(r.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+}
+
+// The window of our SYN and SYN-ACK (never scaled, RFC 7323 2.2).
+std::uint16_t engine::syn_window() const {
+    return static_cast<std::uint16_t>(std::min(settings_.tcp_rmem.initial / 2, 65535u));
+}
+
+// R49: a handshake that failed gives the parked TIME_WAIT record back; one that completed ends it.
+// (It may have run out meanwhile.)
+void engine::settle_parked(const syn_record& r, bool completed) {
+    const auto slot = r.reopened ? time_wait_->find(r.hash, r.key) : flow::time_wait_slot{};
+    if (!slot) {
+        return;
+    }
+    if (completed) {
+        time_wait_->erase(slot);
+    } else {
+        time_wait_->set_parked(slot, false);
+        counters_.add(counter::tw_unparked);
+    }
+}
+
+// The record goes; its place in the connection table has been cleared or taken by the tcb.
+void engine::retire_syn_record(std::uint32_t index) {
+    syn_wheel_->cancel(index);
+    if (listener* l = alive(syns_[index].listener)) {
+        --l->syn_received;
+    }
+    syns_.give_back(index);
+}
+
+// The handshake has failed.
+void engine::drop_syn_record(std::uint32_t index) {
+    const syn_record& r = syns_[index];
+    connections_.erase(r.hash, index | syn_bit);
+    settle_parked(r, false);
+    retire_syn_record(index);
+}
+
+void engine::syn_record_input(arrival& a, std::uint32_t index) {
+    syn_record& r = syns_[index];
+    if (alive(r.listener) == nullptr) {
+        drop_syn_record(index);
+        answer_reset(a.key, a.segment, a.tos);  // R05
+        return;
+    }
+    teardown::connection_view view;
+    view.st = state::syn_received;
+    view.iss = r.iss;
+    view.snd_una = r.iss;
+    view.snd_nxt = r.iss + 1;
+    view.snd_wnd_max = r.window;
+    view.rcv_nxt = r.irs + 1;
+    view.rcv_wnd = syn_window();
+    view.ts_recent = r.ts_recent;
+    view.last_ack_sent = view.rcv_nxt;
+    view.sack_right_edge = view.rcv_nxt;
+    view.timestamps = r.timestamps;
+    view.ts_recent_valid = true;
+    view.ts_strict = r.ts_strict;
+    const teardown::verdict v = teardown::classify(view, a.segment);
+    if (v.what == event::rx_acceptable) {
+        if (v.acks_syn) {
+            establish(a, index, v);
+        }
+        return;
+    }
+    const action todo = teardown::lookup(state::syn_received, v.what).actions;
+    if (v.what == event::rx_paws_reject) {
+        counters_.add(counter::paws_estab);
+    }
+    if (has(todo, action::answer_reset)) {
+        answer_reset(a.key, a.segment, a.tos);
+    }
+    if (has(todo, action::send_syn_ack) || has(todo, action::send_duplicate_ack) ||
+        has(todo, action::send_challenge_ack)) {
+        answer_from_syn_record(r, has(todo, action::send_syn_ack));
+    }
+    if (has(todo, action::finish)) {
+        // R38: back to LISTEN, silently.
+        counters_.add(counter::embryonic_rsts);
+        counters_.add(counter::attempt_fails);
+        drop_syn_record(index);
+    }
+}
+
+// A repeated SYN gets the SYN-ACK again, anything else an ACK; both are throttled as Linux does.
+void engine::answer_from_syn_record(syn_record& r, bool syn_ack) {
+    const auto since = distance(r.last_oow_ack, now_tick_);
+    if (r.rate_stamped && since >= 0 &&
+        static_cast<std::uint32_t>(since) < settings_.tcp_invalid_ratelimit) {
+        counters_.add(counter::ack_skipped_syn_recv);
+        return;
+    }
+    r.rate_stamped = true;
+    r.last_oow_ack = now_tick_;
+    if (syn_ack) {
+        counters_.add(counter::syn_retrans);
+        counters_.add(counter::tcp_retrans_segs);
+        send_syn_ack(r);
+        return;
+    }
+    rte_mbuf* const m = control_mbuf();
+    if (m == nullptr) {
+        return;
+    }
+    wire::tcp_segment s;
+    s.seq = r.iss + 1;
+    s.ack = r.irs + 1;
+    s.flags = flags::ack;
+    s.window = static_cast<std::uint16_t>(syn_window() >> (r.has_wscale ? offered_wscale() : 0));
+    s.options.has_timestamps = r.timestamps;
+    s.options.tsval = timestamp_now(r.ts_offset);
+    s.options.tsecr = r.ts_recent;
+    emit(r.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+}
+
+void engine::syn_record_deadline(std::uint32_t index) {
+    syn_record& r = syns_[index];
+    if (alive(r.listener) == nullptr || r.retries >= settings_.tcp_synack_retries) {
+        counters_.add(counter::attempt_fails);
+        drop_syn_record(index);
+        return;
+    }
+    ++r.retries;
+    counters_.add(counter::syn_retrans);
+    counters_.add(counter::tcp_retrans_segs);
+    send_syn_ack(r);
+    const std::uint64_t wait = std::min<std::uint64_t>(
+        std::uint64_t{initial_rto_us / 1000} << r.retries, settings_.tcp_rto_max_ms);
+    syn_wheel_->arm(index, now_tick_ + static_cast<std::uint32_t>(wait));
+}
+
+// A tcb in CLOSED, in the table unless `hash` already has the key there.
+std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash) {
+    const std::uint32_t index = tcbs_.take();
+    if (index == npos) {
+        counters_.add(counter::no_connection);
+        return npos;
+    }
+    tcb& c = tcbs_[index];
+    const bool in_ring = c.in_ready_ring;
+    c = tcb{};
+    c.in_ready_ring = in_ring;
+    c.key = key;
+    c.hash = hash;
+    c.ts_offset = timestamp_offset(key);
+    c.rcv_limit = settings_.tcp_rmem.initial;
+    c.rcv_wscale = offered_wscale();
+    c.ttl = static_cast<std::uint8_t>(settings_.ip_default_ttl);
+    c.quick_acks = 16;
+    c.last_received = now_tick_;
+    c.last_sent_data = now_tick_;
+    return index;
+}
+
+// The handshake is complete: the record becomes a connection, if there is room for one (R64).
+void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict& v) {
+    syn_record& r = syns_[index];
+    listener& l = *alive(r.listener);
+    const bool overflow = l.waiting >= l.backlog;
+    const std::uint32_t s = overflow ? npos : new_socket(r.key);
+    const std::uint32_t n = s == npos ? npos : new_connection(r.key, r.hash);
+    if (n == npos) {
+        if (s != npos) {
+            release_socket(s);
+        }
+        counters_.add(overflow ? counter::listen_overflows : counter::no_connection);
+        counters_.add(counter::listen_drops);
+        if (settings_.tcp_abort_on_overflow) {
+            answer_reset(a.key, a.segment, a.tos);
+            drop_syn_record(index);
+        }
+        return;  // the peer believes it is open; our SYN-ACK comes again
+    }
+    tcb& c = tcbs_[n];
+    c.socket = s;
+    c.snd_una = r.iss;
+    c.snd_nxt = r.iss + 1;
+    c.syn_unacked = true;
+    c.rcv_nxt = r.irs + 1;
+    c.rcv_edge = c.rcv_nxt + syn_window();
+    c.last_ack_sent = c.rcv_nxt;
+    c.rcv_tune = c.rcv_edge;
+    c.snd_wl1 = r.irs;
+    c.snd_wl2 = r.iss;
+    c.snd_wnd = c.snd_wnd_max = r.window;
+    c.timestamps = r.timestamps;
+    c.ts_recent = r.ts_recent;
+    c.ts_recent_at = now_tick_;
+    c.ts_strict = r.ts_strict;
+    c.sack = r.sack;
+    c.wscale = r.has_wscale;
+    c.snd_wscale = r.has_wscale ? r.wscale : std::uint8_t{0};
+    c.rcv_wscale = r.has_wscale ? c.rcv_wscale : std::uint8_t{0};
+    c.mss_base = r.mss;
+    apply_mss(c);
+    c.cc.open(c.mss);
+    if (r.retries == 0) {
+        c.rtt_timing = true;
+        c.rtt_seq = r.iss + 1;
+        c.rtt_sent_us = r.sent_us;
+    }
+    c.listener = r.listener;
+    c.accepted_waiting = true;
+    ++l.waiting;
+    sockets_[s].connection = n;
+    sockets_[s].listener = r.listener;
+    connections_.replace(r.hash, index | syn_bit, n);
+    settle_parked(r, true);
+    retire_syn_record(index);
+    set_state(c, state::syn_received);
+    accept_segment(a, n, v);
+}
+
+// --- active open ---------------------------------------------------------------------------------
+
+bool engine::port_is_free(const flow::key4& key) const {
+    const std::uint64_t h = hash_(key);
+    return find_live(key, h) == npos && !time_wait_->find(h, key);
+}
+
+result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
+    const bool v4 = remote.address.is_v4() && (!o.local || o.local->address.is_v4());
+    if (!v4 || remote.port == 0 || remote.address.is_any() || remote.address.v4().is_multicast() ||
+        remote.address.v4().is_limited_broadcast()) {
+        return failure{call_error::invalid_argument};
+    }
+    if (stopping_ || refuse_open_under_pressure()) {
+        return failure{call_error::no_memory};
+    }
+    const host& h = config_.around;
+    flow::key4 key{remote.address.v4(), {}, remote.port, 0};
+    key.local = h.source_for(h.context, key.remote);
+    if (key.local.is_any()) {
+        return failure{call_error::host_unreachable};
+    }
+    if (o.local && !o.local->address.is_any()) {
+        key.local = o.local->address.v4();
+        if (!h.is_local(h.context, key.local)) {
+            return failure{call_error::address_not_available};
+        }
+    }
+    if (o.local && o.local->port != 0) {
+        key.local_port = o.local->port;
+        if (!port_is_free(key)) {
+            return failure{call_error::address_in_use};
+        }
+    } else {
+        const auto usable = [&](std::uint16_t port) {
+            key.local_port = port;
+            return port_is_free(key);
+        };
+        const auto port = ports_->next(key, ports_->size(), usable);
+        if (!port) {
+            return failure{call_error::address_not_available};
+        }
+        key.local_port = *port;
+    }
+    const std::uint32_t s = new_socket(key);
+    const std::uint32_t n = s == npos ? npos : new_connection(key, hash_(key));
+    if (n == npos || !connections_.insert(tcbs_[n].hash, n)) {
+        if (n != npos) {
+            tcbs_.give_back(n);
+        }
+        if (s != npos) {
+            release_socket(s);
+        }
+        return failure{call_error::no_memory};
+    }
+    tcb& c = tcbs_[n];
+    c.socket = s;
+    sockets_[s].connection = n;
+    sockets_[s].user = o.user;
+    c.snd_una = initial_sequence(key);
+    c.snd_nxt = c.snd_una + 1;
+    c.syn_unacked = true;
+    c.timestamps = settings_.tcp_timestamps != 0;
+    c.sack = settings_.tcp_sack;
+    c.wscale = settings_.tcp_window_scaling;
+    c.mss_base = offered_mss(key.remote);
+    c.rtt_timing = true;
+    c.rtt_seq = c.snd_nxt;
+    c.rtt_sent_us = static_cast<std::uint32_t>(now_.us);
+    counters_.add(counter::active_opens);
+    apply(c, event::app_connect);
+    return id_of(sockets_[s]);
+}
+
+// What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).
+void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
+    const wire::tcp_options& o = s.options;
+    c.rcv_nxt = s.seq + 1;
+    c.rcv_edge = c.rcv_nxt + syn_window();
+    c.rcv_tune = c.rcv_edge;
+    c.last_ack_sent = c.rcv_nxt;
+    c.timestamps = c.timestamps && o.has_timestamps;
+    c.ts_recent = o.tsval;
+    c.ts_recent_at = now_tick_;
+    c.ts_strict = c.timestamps && settings_.ts_missing == config::ts_missing_policy::drop;
+    c.sack = c.sack && o.sack_permitted;
+    c.wscale = c.wscale && o.has_wscale;
+    c.snd_wscale = c.wscale ? o.wscale : std::uint8_t{0};
+    c.rcv_wscale = c.wscale ? c.rcv_wscale : std::uint8_t{0};
+    c.mss_base = o.mss == 0 ? std::uint16_t{536} : o.mss;
+    apply_mss(c);
+    c.cc.open(c.mss);
+    if (c.retries > 0) {
+        c.cc.open_after_syn_loss(c.mss);
+    }
+    c.snd_wnd = c.snd_wnd_max = s.window;
+    c.snd_wl1 = s.seq;
+    c.snd_wl2 = s.ack;
+}
+
+void engine::syn_sent_input(arrival& a, std::uint32_t index) {
+    tcb& c = tcbs_[index];
+    const wire::tcp_segment& s = a.segment;
+    const teardown::verdict v = teardown::classify(view_of(c), s);
+    if (v.what == event::rx_syn_ack) {
+        const bool echo_of_future =
+            c.timestamps && s.options.has_timestamps &&
+            static_cast<std::int32_t>(timestamp_now(c.ts_offset) - s.options.tsecr) < 0;
+        if (echo_of_future) {
+            counters_.add(counter::paws_active);
+            answer_reset(a.key, s, a.tos);
+            return;
+        }
+        take_syn_options(c, s);
+        take_rtt(c, s);
+        c.snd_una = s.ack;
+        c.snd_wl2 = s.ack;
+        c.syn_unacked = false;
+        disarm(c, deadline_bits::retransmit);
+        c.retries = 0;
+        c.backoff = 0;
+    } else if (v.what == event::rx_syn) {
+        take_syn_options(c, s);
+        c.snd_wl2 = c.snd_una;
+        c.retries = 0;
+        c.backoff = 0;
+        arm_rto(c);
+    }
+    apply(c, v.what, &a);
+}
+
+// --- errors from the path ------------------------------------------------------------------------
+
+// R52, R68: an ICMP error counts only if it quotes what is outstanding; it never ends an open
+// connection. RFC 1191: the MSS towards that peer goes down and what was too big is sent again.
+void engine::path_failed(const flow::key4& quoted, seq32 quoted_seq, const path_error& error) {
+    const std::uint32_t live = find_live(quoted, hash_(quoted));
+    if (live == npos || (live & syn_bit) != 0) {
+        counters_.add(counter::icmp_quote_unknown);
+        return;
+    }
+    tcb& c = tcbs_[live];
+    if (quoted_seq < c.snd_una || quoted_seq >= c.snd_nxt) {
+        counters_.add(counter::icmp_quote_out_of_window);
+        return;
+    }
+    const host& h = config_.around;
+    if (error.what == path_error::kind::packet_too_big) {
+        const bool narrower =
+            h.narrow_path(h.context, quoted.remote, error.mtu, error.quoted_length, now_);
+        apply_mss(c);
+        if (narrower && may_send(c) && c.recovery == recovery_state::open) {
+            c.recovery = recovery_state::loss;  // everything in flight was too big
+            c.recover = c.snd_nxt;
+            c.high_rxt = c.snd_una;
+            make_ready(c);
+        }
+        return;
+    }
+    c.soft_error = 1;
+    if (c.st == state::syn_sent || c.st == state::syn_received) {
+        // DEVIATES RFC 1122 4.2.3.9: a soft error ends an attempt to connect, as on Linux, because
+        // the application has other addresses to try and no data is at stake (RFC 5461).
+        apply(c,
+              error.what == path_error::kind::refused ? event::rx_rst_refused : event::unreachable);
+    }
+}
+
+void engine::neighbour_failed(const flow::key4& key) {
+    const std::uint32_t live = find_live(key, hash_(key));
+    if (live == npos || (live & syn_bit) != 0) {
+        return;
+    }
+    tcb& c = tcbs_[live];
+    c.soft_error = 1;
+    if (c.st == state::syn_sent) {
+        apply(c, event::unreachable);
+    }
+}
+
+}  // namespace lastack::tcp

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Reading and writing of IPv4 headers. See ipv4.hpp for the model.
+#include "wire/ipv4.hpp"
+
+#include <optional>
+
+#include "base/byte_order.hpp"
+#include "wire/checksum.hpp"
+
+namespace lastack::wire {
+
+namespace {
+
+constexpr std::uint16_t flag_dont_fragment = 0x4000;
+constexpr std::uint16_t flag_more_fragments = 0x2000;
+constexpr std::uint16_t fragment_offset_mask = 0x1fff;
+
+namespace kind {
+constexpr std::uint8_t end = 0;
+constexpr std::uint8_t nop = 1;
+constexpr std::uint8_t loose_source_route = 131;
+constexpr std::uint8_t strict_source_route = 137;
+}  // namespace kind
+
+std::optional<ipv4_reject> check_options(const std::uint8_t* p, std::size_t left) {
+    while (left != 0 && *p != kind::end) {
+        if (*p == kind::nop) {
+            ++p;
+            --left;
+            continue;
+        }
+        if (left < 2 || p[1] < 2 || p[1] > left) {
+            return ipv4_reject::options;
+        }
+        // RFC 1122 3.2.1.8: a host may have source routes switched off; we never act as a hop, and
+        // replies over a route that the sender chose would let it sit on the path.
+        if (*p == kind::loose_source_route || *p == kind::strict_source_route) {
+            return ipv4_reject::source_route;
+        }
+        left -= p[1];
+        p += p[1];
+    }
+    return std::nullopt;
+}
+
+ipv4_header read_fields(const std::uint8_t* p) {
+    const std::uint16_t fragment = load_be16(p + 6);
+    ipv4_header h;
+    h.header_length = static_cast<std::uint8_t>((p[0] & 0x0f) * 4);
+    h.tos = p[1];
+    h.total_length = load_be16(p + 2);
+    h.identification = load_be16(p + 4);
+    h.dont_fragment = (fragment & flag_dont_fragment) != 0;
+    h.more_fragments = (fragment & flag_more_fragments) != 0;
+    h.fragment_offset = static_cast<std::uint16_t>((fragment & fragment_offset_mask) * 8);
+    h.ttl = p[8];
+    h.protocol = p[9];
+    h.source = {load_be32(p + 12)};
+    h.destination = {load_be32(p + 16)};
+    return h;
+}
+
+}  // namespace
+
+result<ipv4_header, ipv4_reject> parse_ipv4_quote(std::span<const std::uint8_t> quote) {
+    if (quote.size() < ipv4_header_bytes) {
+        return failure{ipv4_reject::truncated};
+    }
+    if (quote[0] >> 4 != 4) {
+        return failure{ipv4_reject::version};
+    }
+    const ipv4_header h = read_fields(quote.data());
+    if (h.header_length < ipv4_header_bytes) {
+        return failure{ipv4_reject::header_length};
+    }
+    if (h.header_length > quote.size()) {
+        return failure{ipv4_reject::truncated};
+    }
+    return h;
+}
+
+result<ipv4_header, ipv4_reject> parse_ipv4(std::span<const std::uint8_t> front,
+                                            std::size_t available, checksum_check check) {
+    auto parsed = parse_ipv4_quote(front);
+    if (!parsed) {
+        return parsed;
+    }
+    const ipv4_header& h = *parsed;
+    if (h.total_length < h.header_length || h.total_length > available) {
+        return failure{ipv4_reject::total_length};
+    }
+    // RFC 1122 3.2.1.2: a host must verify the header checksum.
+    if (check == checksum_check::verify && checksum_of(front.first(h.header_length)) != 0) {
+        return failure{ipv4_reject::checksum};
+    }
+    if (h.header_length > ipv4_header_bytes) {
+        if (const auto reject = check_options(front.data() + ipv4_header_bytes,
+                                              h.header_length - ipv4_header_bytes)) {
+            return failure{*reject};
+        }
+    }
+    return parsed;
+}
+
+std::size_t write_ipv4(std::uint8_t* out, const ipv4_header& h) {
+    const int fragment = (h.dont_fragment ? flag_dont_fragment : 0) |
+                         (h.more_fragments ? flag_more_fragments : 0) | h.fragment_offset / 8;
+    out[0] = 0x45;
+    out[1] = h.tos;
+    store_be16(out + 2, h.total_length);
+    store_be16(out + 4, h.identification);
+    store_be16(out + 6, static_cast<std::uint16_t>(fragment));
+    out[8] = h.ttl;
+    out[9] = h.protocol;
+    store_be16(out + ipv4_checksum_offset, 0);
+    store_be32(out + 12, h.source.bits);
+    store_be32(out + 16, h.destination.bits);
+    store_be16(out + ipv4_checksum_offset, checksum_of({out, ipv4_header_bytes}));
+    return ipv4_header_bytes;
+}
+
+}  // namespace lastack::wire

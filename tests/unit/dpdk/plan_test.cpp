@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Who gets which address, which share of the limits, and how many mbufs.
+#include "dpdk/plan.hpp"
+
+#include <gtest/gtest.h>
+
+#include "config/options.hpp"
+#include "dpdk/memory.hpp"
+
+namespace lastack::dpdk {
+namespace {
+
+config::stack_config with(std::initializer_list<const char*> addresses, const char* gateway = "") {
+    config::stack_config c;
+    for (const auto* text : addresses) {
+        c.addresses.push_back(*config::parse_interface_address(text));
+    }
+    c.gateway = parse_ipv4(gateway);
+    return c;
+}
+
+TEST(plan, each_port_needs_an_address_and_each_address_a_port) {
+    EXPECT_TRUE(check_addresses(with({"10.0.0.2/24"}), 1));
+    EXPECT_TRUE(check_addresses(with({"10.0.0.2/24@1", "10.0.0.1/24@0"}), 2));
+    EXPECT_NE(check_addresses(with({"10.0.0.2/24@1"}), 1).error().find("names port 1"),
+              std::string::npos);
+    EXPECT_NE(check_addresses(with({"10.0.0.2/24"}), 2).error().find("ADDR/LEN@1"),
+              std::string::npos);
+}
+
+TEST(plan, an_address_given_twice_is_refused) {
+    const auto done = check_addresses(with({"10.0.0.2/24", "10.0.0.3/24", "10.0.0.2/16@1"}), 2);
+    ASSERT_FALSE(done);
+    EXPECT_NE(done.error().find("10.0.0.2 is given twice"), std::string::npos);
+}
+
+TEST(plan, the_gateway_must_be_on_a_network_and_not_be_the_stack) {
+    EXPECT_TRUE(check_addresses(with({"10.0.0.2/24"}, "10.0.0.1"), 1));
+    EXPECT_FALSE(check_addresses(with({"10.0.0.2/24"}, "10.0.1.1"), 1));
+    EXPECT_FALSE(check_addresses(with({"10.0.0.2/24"}, "10.0.0.2"), 1));
+}
+
+TEST(plan, addresses_and_gateway_go_to_their_port) {
+    const auto c = with({"10.0.0.2/24", "10.1.0.2/24@1", "10.0.0.3/24"}, "10.1.0.1");
+    EXPECT_EQ(addresses_of(c, 0).size(), 2u);
+    EXPECT_EQ(addresses_of(c, 1).front().address, ipv4_address{0x0a010002});
+    EXPECT_FALSE(gateway_of(c, 0));
+    EXPECT_EQ(gateway_of(c, 1), ipv4_address{0x0a010001});
+    EXPECT_FALSE(gateway_of(with({"10.0.0.2/24"}), 0));
+}
+
+TEST(plan, capacities_and_caps_are_shared_and_rounded_up) {
+    config::settings s;
+    s.connections = 1000;
+    s.time_wait_records = 7;
+    const auto part = share(*config::resolve(s), 3);
+    EXPECT_EQ(part.connections, 334u);
+    EXPECT_EQ(part.time_wait_records, 3u);
+    EXPECT_EQ(part.tcp_max_tw_buckets, 3u);
+    EXPECT_EQ(part.tcp_max_orphans, 334u);
+    EXPECT_EQ(part.tcp_fin_timeout, 60u);
+    EXPECT_EQ(share(*config::resolve(s), 1), *config::resolve(s));
+}
+
+TEST(memory, pools_follow_descriptors_connections_and_the_setting) {
+    auto c = config::built_in();
+    const auto small = plan_pools(c, 1);
+    c.port.rx_descriptors += 512;
+    EXPECT_EQ(plan_pools(c, 1).data, small.data + 512);
+    EXPECT_EQ(plan_pools(c, 2).data, small.data + 512 + 1536 + 1024);
+    c = config::built_in();
+    c.values.connections *= 2;
+    EXPECT_GT(plan_pools(c, 1).data, small.data);
+    c.values.mbufs = 100;
+    c.stack.workers = 2;
+    const auto chosen = plan_pools(c, 1);
+    c.values.mbufs = 200;
+    EXPECT_EQ(plan_pools(c, 1).data, chosen.data + 50);
+    EXPECT_GE(chosen.control, 2 * c.port.tx_descriptors);
+}
+
+TEST(memory, without_hugepages_an_mbuf_does_not_cross_a_page) {
+    auto plan = plan_pools(config::built_in(), 1);
+    const auto huge = plan.bytes();
+    plan.hugepages = false;
+    EXPECT_GE(plan.bytes(), std::uint64_t{plan.data} * 4096);
+    EXPECT_GT(plan.bytes(), huge);
+    EXPECT_GT(plan.eal_bytes(1), plan.bytes());
+}
+
+TEST(memory, the_arithmetic_adds_up) {
+    pool_plan plan{2, 100, 10, 0, true};
+    EXPECT_EQ(plan.arithmetic(),
+              "2 workers x (data 100 x 2368 B + control 10 x 448 B + indirect 0 x 192 B) = 1 MiB");
+    EXPECT_EQ(plan.bytes(), 2u * (100 * 2368 + 10 * 448));
+}
+
+}  // namespace
+}  // namespace lastack::dpdk

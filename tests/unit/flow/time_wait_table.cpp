@@ -1,0 +1,629 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// The TIME_WAIT table, alone and against an ordered map, for both families.
+#include "flow/time_wait_table.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+#include <rapidcheck/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+#include <set>
+#include <vector>
+
+#include "flow/keyed_hash.hpp"
+
+namespace lastack::flow {
+namespace {
+
+template <class Key>
+Key key_of(std::uint32_t n);
+template <>
+key4 key_of<key4>(std::uint32_t n) {
+    return {ipv4_address{0x0a000000 + (n >> 15)}, ipv4_address{0xc0000201},
+            static_cast<std::uint16_t>(32768 + (n & 0x7fff)), 80};
+}
+template <>
+key6 key_of<key6>(std::uint32_t n) {
+    key6 k;
+    std::memcpy(k.remote.bytes.data() + 8, &n, sizeof n);
+    k.remote_port = static_cast<std::uint16_t>(n);
+    k.local_port = 443;
+    return k;
+}
+
+constexpr keyed_hash hash(1, 2);
+constexpr std::uint32_t coarse_ms = time_wait_table<key4>::coarse_tick_ms;
+constexpr milliseconds minute{60'000};
+const auto ignore = [](time_wait_slot) {};
+
+template <class Key>
+time_wait_table<Key> make(std::uint32_t capacity, tick now = tick{0}) {
+    auto made = time_wait_table<Key>::make(capacity, page_size::normal, now);
+    EXPECT_TRUE(made.ok());
+    return std::move(*made);
+}
+
+template <class Key>
+time_wait_entry<Key> entry_of(std::uint32_t n) {
+    time_wait_entry<Key> e;
+    e.key = key_of<Key>(n);
+    e.snd_nxt = {n * 3};
+    e.rcv_nxt = {n * 5};
+    e.ts_recent = n * 7;
+    e.window = static_cast<std::uint16_t>(n * 11);
+    e.timestamps = (n & 1) != 0;
+    e.fin_wait_2 = (n & 2) != 0;
+    e.parked = (n & 4) != 0;
+    e.reuse_addr = (n & 8) != 0;
+    e.waiter = (n & 16) != 0;
+    return e;
+}
+
+template <class Key>
+time_wait_slot find(const time_wait_table<Key>& t, std::uint32_t n) {
+    return t.find(hash(key_of<Key>(n)), key_of<Key>(n));
+}
+
+template <class Key>
+enter_result enter(time_wait_table<Key>& t, std::uint32_t n, milliseconds length, tick now) {
+    return t.enter(hash(key_of<Key>(n)), entry_of<Key>(n), length, now);
+}
+
+// The first tick, from `now` on, at which the record is gone.
+template <class Key>
+tick expiry_of(time_wait_table<Key>& t, std::uint32_t n, tick now) {
+    while (find(t, n)) {
+        now = now + 1;
+        t.expire(now, ~0u, ignore);
+    }
+    return now;
+}
+
+template <class Key>
+class time_wait_table_of : public ::testing::Test {};
+using families = ::testing::Types<key4, key6>;
+TYPED_TEST_SUITE(time_wait_table_of, families);
+
+TYPED_TEST(time_wait_table_of, gives_back_all_of_a_record) {
+    auto t = make<TypeParam>(64);
+    for (std::uint32_t n = 0; n < 64; ++n) {
+        ASSERT_FALSE(find(t, n));
+        const enter_result entered = enter(t, n, minute, tick{0});
+        ASSERT_EQ(entered.status, enter_status::entered);
+        ASSERT_EQ(t.read(entered.slot), entry_of<TypeParam>(n));
+    }
+    for (std::uint32_t n = 0; n < 64; ++n) {
+        ASSERT_EQ(t.read(find(t, n)), entry_of<TypeParam>(n));
+    }
+    EXPECT_EQ(t.size(), 64u);
+    EXPECT_EQ(t.fin_wait_2_size(), 32u);
+    EXPECT_EQ(enter(t, 64, minute, tick{0}).status, enter_status::at_cap);
+}
+
+TYPED_TEST(time_wait_table_of, changes_one_field_and_no_other) {
+    auto t = make<TypeParam>(8);
+    const time_wait_slot slot = enter(t, 3, minute, tick{0}).slot;
+    auto expected = entry_of<TypeParam>(3);
+    t.set_ts_recent(slot, 77);
+    expected.ts_recent = 77;
+    EXPECT_EQ(t.read(slot), expected);
+    t.set_parked(slot, true);
+    expected.parked = true;
+    EXPECT_EQ(t.read(slot), expected);
+    t.set_parked(slot, false);
+    expected.parked = false;
+    t.set_waiter(slot, true);
+    expected.waiter = true;
+    EXPECT_EQ(t.read(slot), expected);
+    EXPECT_EQ(t.fin_wait_2_size(), 1u);
+    t.become_time_wait(slot, seq32{123}, milliseconds{1000}, tick{500});
+    expected.fin_wait_2 = false;
+    expected.rcv_nxt = {123};
+    EXPECT_EQ(t.read(slot), expected);
+    EXPECT_EQ(t.fin_wait_2_size(), 0u);
+}
+
+TYPED_TEST(time_wait_table_of, expires_never_early_and_one_coarse_tick_late_at_most) {  // R42
+    for (const std::uint32_t start : {0u, 0x7fffffe0u, 0xffffff00u, 0x01fffff0u, 0x01ff0000u}) {
+        for (const std::uint32_t length : {1u, 16u, 17u, 1000u, 60'000u, 120'000u}) {
+            auto t = make<TypeParam>(4, tick{start});
+            const tick entered = tick{start} + 5;
+            enter(t, 1, milliseconds{length}, entered);
+            const tick gone = expiry_of(t, 1, entered);
+            const std::uint32_t lane = (length + coarse_ms - 1) / coarse_ms * coarse_ms;
+            EXPECT_GE(distance(entered, gone), static_cast<std::int32_t>(length)) << start;
+            EXPECT_LE(distance(entered, gone), static_cast<std::int32_t>(lane + coarse_ms));
+        }
+    }
+}
+
+TYPED_TEST(time_wait_table_of, restart_gives_the_whole_length_anew) {  // R43
+    auto t = make<TypeParam>(4);
+    const time_wait_slot slot = enter(t, 1, minute, tick{0}).slot;
+    enter(t, 2, minute, tick{0});
+    for (std::uint32_t now = 0; now <= 30'000; now += 1000) {
+        t.expire(tick{now}, 100, ignore);
+    }
+    t.restart(slot, tick{30'000});
+    EXPECT_EQ(t.remaining(slot, tick{30'000}), minute);
+    const std::int32_t left = distance(tick{0}, expiry_of(t, 2, tick{59'000}));
+    EXPECT_LE(left, 60'016);
+    EXPECT_GE(left, 60'000);
+    const std::int32_t restarted = distance(tick{0}, expiry_of(t, 1, tick{60'020}));
+    EXPECT_GE(restarted, 90'000);
+    EXPECT_LE(restarted, 90'000 + static_cast<std::int32_t>(coarse_ms));
+}
+
+TYPED_TEST(time_wait_table_of, a_short_time_wait_follows_a_long_fin_wait_2_on_time) {  // R60
+    auto t = make<TypeParam>(4);
+    t.expect_length(milliseconds{1000});
+    const time_wait_slot slot = enter(t, 2, minute, tick{0}).slot;
+    t.expire(tick{5000}, 100, ignore);
+    t.become_time_wait(slot, seq32{1}, milliseconds{1000}, tick{5000});
+    EXPECT_GE(t.remaining(slot, tick{5000}), milliseconds{1000});
+    const std::int32_t gone = distance(tick{5000}, expiry_of(t, 2, tick{5000}));
+    EXPECT_GE(gone, 1000);
+    EXPECT_LE(gone, 1008 + static_cast<std::int32_t>(coarse_ms));
+}
+
+TYPED_TEST(time_wait_table_of, a_used_slot_does_not_inherit_the_old_records_time) {
+    auto t = make<TypeParam>(1);
+    // The same few slots, by turns with a long and a short length.
+    enter(t, 0, milliseconds{1000}, tick{0});
+    tick now{0};
+    for (std::uint32_t n = 1; n < 300; ++n) {
+        t.erase(find(t, n - 1));
+        const std::uint32_t length = n % 2 == 0 ? 1000 : 60'000;
+        ASSERT_EQ(enter(t, n, milliseconds{length}, now).status, enter_status::entered);
+        if (n % 10 == 0) {
+            const tick gone = expiry_of(t, n, now);
+            ASSERT_GE(distance(now, gone), 1000);
+            ASSERT_LE(distance(now, gone), 1008 + static_cast<std::int32_t>(coarse_ms));
+            now = gone;
+            enter(t, n, milliseconds{1000}, now);
+        }
+        now = now + 37;
+        t.expire(now, 100, ignore);
+    }
+}
+
+TYPED_TEST(time_wait_table_of, more_than_sixteen_lengths_are_rounded_up) {
+    auto t = make<TypeParam>(64);
+    for (std::uint32_t n = 0; n < 40; ++n) {
+        const std::uint32_t length = 1000 + (n * 17 % 40) * 160;
+        const time_wait_slot slot = enter(t, n, milliseconds{length}, tick{0}).slot;
+        ASSERT_GE(t.remaining(slot, tick{0}).count(), length);
+        ASSERT_LE(t.remaining(slot, tick{0}).count(), 1000 + 40 * 160);
+    }
+    // A lane nobody is in any more is free for another length.
+    std::uint32_t now = 0;
+    for (; t.size() != 0; now += 100) {
+        t.expire(tick{now}, 100, ignore);
+    }
+    const time_wait_slot slot = enter(t, 1, milliseconds{1616}, tick{now}).slot;
+    EXPECT_LE(t.remaining(slot, tick{now}).count(), 1616 + 16);
+}
+
+TYPED_TEST(time_wait_table_of, throttles_acks_to_one_in_the_limit) {  // R45
+    auto t = make<TypeParam>(4, tick{0xffffff00u});
+    tick now{0xffffff00u};
+    const time_wait_slot slot = enter(t, 1, minute, now).slot;
+    EXPECT_TRUE(t.may_ack(slot, now, 500));
+    for (std::uint32_t n = 0; n < 1000; ++n) {  // eight minutes: past the stamp's wrap
+        t.restart(slot, now);
+        ASSERT_FALSE(t.may_ack(slot, now + 100, 500)) << n;
+        ASSERT_FALSE(t.may_ack(slot, now + 495, 500)) << n;
+        now = now + 500;
+        ASSERT_TRUE(t.may_ack(slot, now, 500)) << n;
+        t.expire(now, 100, ignore);
+        ASSERT_TRUE(find(t, 1));
+    }
+    EXPECT_TRUE(t.may_ack(slot, now, 0));
+}
+
+TYPED_TEST(time_wait_table_of, an_old_ack_never_looks_new) {  // R45
+    // Asked once at every age up to 20 minutes, of a record that restarts keep alive.
+    for (std::uint32_t age = 500; age < 1'200'000; age += 997) {
+        auto t = make<TypeParam>(1);
+        const time_wait_slot slot = enter(t, 1, minute, tick{0}).slot;
+        ASSERT_TRUE(t.may_ack(slot, tick{0}, 500));
+        for (std::uint32_t now = 0; now < age; now += 30'000) {
+            t.expire(tick{now}, 100, ignore);
+            t.restart(slot, tick{now});
+        }
+        ASSERT_TRUE(t.may_ack(slot, tick{age}, 500)) << age;
+        age += age / 4;
+    }
+}
+
+TYPED_TEST(time_wait_table_of, the_cap_can_be_lowered_and_evicts_nothing) {  // R54
+    auto t = make<TypeParam>(100);
+    for (std::uint32_t n = 0; n < 50; ++n) {
+        enter(t, n, minute, tick{0});
+    }
+    t.set_cap(20);
+    EXPECT_EQ(t.size(), 50u);
+    EXPECT_EQ(enter(t, 50, minute, tick{0}).status, enter_status::at_cap);
+    for (std::uint32_t n = 0; n < 31; ++n) {
+        t.erase(find(t, n));
+    }
+    EXPECT_EQ(enter(t, 50, minute, tick{0}).status, enter_status::entered);
+    t.set_cap(1'000'000);
+    EXPECT_EQ(t.cap(), 100u);
+    t.set_cap(0);
+    EXPECT_EQ(enter(t, 51, minute, tick{0}).status, enter_status::at_cap);
+}
+
+TYPED_TEST(time_wait_table_of, oldest_is_the_earliest_deadline) {  // R54
+    auto t = make<TypeParam>(1000);
+    EXPECT_FALSE(t.oldest(tick{0}));
+    tick now{0};
+    for (std::uint32_t n = 0; n < 300; ++n) {
+        enter(t, n, minute, now);
+        now = now + 20;
+        t.expire(now, 100, ignore);
+    }
+    for (std::uint32_t n = 0; n < 10; ++n) {
+        t.restart(find(t, n), now);
+    }
+    t.erase(find(t, 12));
+    enter(t, 1000, milliseconds{500}, now);
+    std::vector<std::uint32_t> expected{1000};
+    for (std::uint32_t n = 10; n < 300; ++n) {
+        if (n != 12) {
+            expected.push_back(n);
+        }
+    }
+    for (const std::uint32_t n : expected) {
+        const time_wait_slot slot = t.oldest(now);
+        ASSERT_TRUE(slot);
+        // Two that end in one coarse tick may come in either order.
+        ASSERT_NEAR(static_cast<double>(t.remaining(slot, now).count()),
+                    static_cast<double>(t.remaining(find(t, n), now).count()), coarse_ms)
+            << n;
+        t.erase(slot);
+    }
+    EXPECT_EQ(t.size(), 10u);
+}
+
+TYPED_TEST(time_wait_table_of, takes_exactly_its_capacity_and_loses_none) {
+    for (const std::uint32_t capacity : {1u, 2u, 7u, 8u, 100u, 1000u, 200'000u}) {
+        auto t = make<TypeParam>(capacity);
+        for (std::uint32_t n = 0; n < capacity; ++n) {
+            ASSERT_EQ(enter(t, n, minute, tick{n / 100}).status, enter_status::entered)
+                << n << " of " << capacity;
+        }
+        ASSERT_EQ(enter(t, capacity, minute, tick{0}).status, enter_status::at_cap);
+        EXPECT_LE(t.stashed(), 4u);
+        std::vector<std::uint64_t> hashes;
+        std::vector<TypeParam> keys;
+        for (std::uint32_t n = 0; n < 2 * capacity; ++n) {
+            keys.push_back(key_of<TypeParam>(n));
+            hashes.push_back(hash(keys.back()));
+        }
+        std::vector<time_wait_slot> found(keys.size());
+        t.find_burst(hashes, keys, found);
+        for (std::uint32_t n = 0; n < 2 * capacity; ++n) {
+            ASSERT_EQ(static_cast<bool>(found[n]), n < capacity);
+            ASSERT_EQ(found[n], find(t, n));
+            if (n < capacity) {
+                ASSERT_EQ(t.read(found[n]), entry_of<TypeParam>(n));
+            }
+        }
+    }
+}
+
+TYPED_TEST(time_wait_table_of, stays_full_through_churn) {
+    constexpr std::uint32_t capacity = 20'000;
+    auto t = make<TypeParam>(capacity);
+    std::vector<std::uint32_t> held;
+    std::uint32_t next = 0;
+    for (; next < capacity; ++next) {
+        enter(t, next, minute, tick{0});
+        held.push_back(next);
+    }
+    std::mt19937 random(1);
+    std::uint32_t stashed_max = 0;
+    for (std::uint32_t n = 0; n < 400'000; ++n) {
+        std::uint32_t& one = held[random() % capacity];
+        const time_wait_slot slot = find(t, one);
+        ASSERT_TRUE(slot) << n;
+        t.erase(slot);
+        one = next++;
+        ASSERT_EQ(enter(t, one, minute, tick{n / 1000}).status, enter_status::entered) << n;
+        stashed_max = std::max(stashed_max, t.stashed());
+    }
+    EXPECT_EQ(t.size(), capacity);
+    EXPECT_LE(stashed_max, 16u);
+    // The expiry order has not lost any either.
+    std::uint32_t expired = 0;
+    for (std::uint32_t now = 400; now < 61'000; now += 100) {
+        expired += t.expire(tick{now}, ~0u, ignore).expired;
+    }
+    EXPECT_EQ(expired, capacity);
+}
+
+// Issue of scale: any peer can make a record restart, so it must cost no memory. The order's pool
+// has one entry a slot and asserts when it is empty.
+TYPED_TEST(time_wait_table_of, full_and_restarted_a_hundred_times_it_needs_no_more_memory) {
+    constexpr std::uint32_t capacity = 3000;
+    auto t = make<TypeParam>(capacity);
+    for (std::uint32_t n = 0; n < capacity; ++n) {
+        enter(t, n, minute, tick{0});
+    }
+    std::uint32_t now = 0;
+    for (int round = 0; round < 100; ++round) {
+        now += 7'000;
+        ASSERT_EQ(t.expire(tick{now}, ~0u, ignore).expired, 0u);
+        for (std::uint32_t n = 0; n < capacity; ++n) {
+            t.restart(find(t, n), tick{now});
+        }
+    }
+    std::vector<std::uint32_t> order(capacity);
+    for (std::uint32_t n = 0; n < capacity; ++n) {
+        order[n] = n;
+    }
+    std::shuffle(order.begin(), order.end(), std::mt19937(1));
+    for (const std::uint32_t n : order) {
+        t.erase(find(t, n));
+        ASSERT_FALSE(find(t, n));
+    }
+    EXPECT_EQ(t.size(), 0u);
+    EXPECT_EQ(t.expire(tick{now + 70'000}, ~0u, ignore).expired, 0u);
+    EXPECT_EQ(t.next_expiry(), std::nullopt);
+}
+
+TYPED_TEST(time_wait_table_of, a_mass_expiry_keeps_to_the_budget) {
+    constexpr std::uint32_t count = 100'000;
+    auto t = make<TypeParam>(count);
+    for (std::uint32_t n = 0; n < count; ++n) {
+        enter(t, n, minute, tick{0});
+    }
+    std::uint32_t expired = 0;
+    std::uint32_t calls = 0;
+    for (bool more = true; more; ++calls) {
+        std::uint32_t seen = 0;
+        const expire_result done = t.expire(tick{60'016}, 1000, [&](time_wait_slot) { ++seen; });
+        ASSERT_EQ(seen, done.expired);
+        ASSERT_LE(done.touched, 1000u);
+        expired += done.expired;
+        more = done.more;
+    }
+    EXPECT_EQ(expired, count);
+    EXPECT_EQ(calls, count / 1000);
+    EXPECT_EQ(t.size(), 0u);
+}
+
+TYPED_TEST(time_wait_table_of, a_jump_of_any_length_expires_everything) {
+    for (const std::uint32_t jump :
+         {60'016u, 70'000u, 7'200'000u, 8'388'608u, 33'554'432u, 33'600'000u, 2'000'000'000u}) {
+        auto t = make<TypeParam>(200, tick{0xfffff000u});
+        for (std::uint32_t n = 0; n < 200; ++n) {
+            enter(t, n, n % 2 == 0 ? minute : milliseconds{10'000}, tick{0xfffff000u});
+        }
+        const tick now = tick{0xfffff000u} + jump;
+        // New records that are entered before the old ones are gone wait their whole time.
+        t.expire(now, 10, ignore);
+        for (std::uint32_t n = 1000; n < 1010; ++n) {
+            ASSERT_EQ(enter(t, n, minute, now).status, enter_status::entered);
+        }
+        while (t.expire(now, 10, ignore).more) {
+        }
+        ASSERT_EQ(t.size(), 10u) << jump;
+        ASSERT_EQ(t.remaining(find(t, 1000), now).count() / coarse_ms, 60'000 / coarse_ms);
+        t.expire(now + 59'999, ~0u, ignore);
+        ASSERT_EQ(t.size(), 10u) << jump;
+        t.expire(now + 60'032, ~0u, ignore);
+        ASSERT_EQ(t.size(), 0u) << jump;
+    }
+}
+
+TYPED_TEST(time_wait_table_of, next_expiry_leads_to_the_deadline) {
+    auto t = make<TypeParam>(4, tick{77});
+    enter(t, 1, minute, tick{77});
+    tick now{77};
+    int steps = 0;
+    while (t.size() != 0) {
+        const auto next = t.next_expiry();
+        ASSERT_TRUE(next.has_value());
+        ASSERT_TRUE(*next >= now);
+        now = *next;
+        t.expire(now, 10, ignore);
+        ASSERT_LE(++steps, 2);
+    }
+    EXPECT_GE(distance(tick{77}, now), 60'000);
+    EXPECT_LE(distance(tick{77}, now), 60'016 + 16);
+}
+
+TYPED_TEST(time_wait_table_of, walk_sees_every_record_once) {
+    auto t = make<TypeParam>(5000);
+    for (std::uint32_t n = 0; n < 5000; ++n) {
+        enter(t, n, minute, tick{0});
+    }
+    std::multiset<std::uint32_t> seen;
+    std::size_t at = 0;
+    do {
+        at =
+            t.walk(at, 10, [&](time_wait_slot slot) { seen.insert(t.read(slot).snd_nxt.raw / 3); });
+    } while (at != 0);
+    EXPECT_EQ(seen.size(), 5000u);
+    EXPECT_EQ(std::set<std::uint32_t>(seen.begin(), seen.end()).size(), 5000u);
+}
+
+// Records whose hashes all agree: two buckets and the stash, then `no_room`, and nothing is lost.
+TYPED_TEST(time_wait_table_of, equal_hashes_fill_two_buckets_and_the_stash) {
+    auto t = make<TypeParam>(1000);
+    std::uint32_t held = 0;
+    while (t.enter(42, entry_of<TypeParam>(held), minute, tick{0}).slot) {
+        ++held;
+    }
+    EXPECT_EQ(t.enter(42, entry_of<TypeParam>(held), minute, tick{0}).status,
+              enter_status::no_room);
+    EXPECT_EQ(t.stashed(), 64u);
+    EXPECT_TRUE(held == 80 || held == 72) << held;
+    for (std::uint32_t n = 0; n < held; ++n) {
+        const time_wait_slot slot = t.find(42, key_of<TypeParam>(n));
+        ASSERT_TRUE(slot);
+        ASSERT_EQ(t.read(slot), entry_of<TypeParam>(n));
+        if (n % 2 == 0) {
+            t.erase(slot);
+        }
+    }
+    EXPECT_EQ(t.expire(tick{60'100}, ~0u, ignore).expired, held / 2);
+    EXPECT_EQ(t.stashed(), 0u);
+}
+
+TYPED_TEST(time_wait_table_of, costs_what_it_says) {
+    EXPECT_LE(static_cast<double>(time_wait_table<TypeParam>::bytes_for(1'000'000)) / 1e6,
+              sizeof(TypeParam) == 12 ? 40.0 : 64.2);
+    EXPECT_LE(static_cast<double>(time_wait_table<TypeParam>::bytes_for(60'000'000)) / 60e6,
+              sizeof(TypeParam) == 12 ? 39.6 : 64.0);
+    EXPECT_FALSE(time_wait_table<TypeParam>::make(0, page_size::normal, tick{0}).ok());
+    EXPECT_FALSE(time_wait_table<TypeParam>::make(~0u, page_size::normal, tick{0}).ok());
+}
+
+struct modelled {
+    std::uint64_t deadline;  // since the start, exact
+    std::uint64_t length;
+    std::uint64_t acked = 0;  // since the start, plus one; 0: never
+};
+
+// Random operations against an ordered map. Time runs in 64 bits in the model.
+template <class Key>
+void run_model(std::uint32_t start, std::uint64_t seed, int operations, std::uint32_t capacity) {
+    std::mt19937_64 random(seed);
+    auto t = make<Key>(capacity, tick{start});
+    std::map<std::uint32_t, time_wait_entry<Key>> entries;
+    std::map<std::uint32_t, modelled> times;
+    std::uint64_t elapsed = 0;
+    const std::uint32_t lengths[4] = {60'000, 1'600, 120'000, 3'200};
+    for (const std::uint32_t length : lengths) {
+        t.expect_length(milliseconds{length});
+    }
+    auto forget = [&](std::uint32_t n) {
+        entries.erase(n);
+        times.erase(n);
+    };
+    for (int i = 0; i < operations; ++i) {
+        const tick now{start + static_cast<std::uint32_t>(elapsed)};
+        const auto n = static_cast<std::uint32_t>(random() % (2 * capacity));
+        const time_wait_slot slot = find(t, n);
+        ASSERT_EQ(static_cast<bool>(slot), entries.count(n) == 1);
+        const std::uint64_t length = lengths[random() % 4];
+        if (slot) {
+            auto& e = entries[n];
+            auto& m = times[n];
+            ASSERT_EQ(t.read(slot), e);
+            const auto left = static_cast<std::int64_t>(t.remaining(slot, now).count());
+            const auto exact = static_cast<std::int64_t>(m.deadline - elapsed);
+            ASSERT_GE(left, std::max<std::int64_t>(exact, 0));
+            ASSERT_LE(left, std::max<std::int64_t>(exact, 0) + coarse_ms);
+            switch (random() % 8) {
+                case 0:
+                case 1:
+                    t.erase(slot);
+                    forget(n);
+                    break;
+                case 2:
+                case 3:
+                    t.restart(slot, now);
+                    m.deadline = elapsed + m.length;
+                    break;
+                case 4:
+                    if (e.fin_wait_2) {
+                        e.fin_wait_2 = false;
+                        e.rcv_nxt += 1;
+                        m.length = length;
+                        m.deadline = elapsed + length;
+                        t.become_time_wait(slot, e.rcv_nxt, milliseconds{length}, now);
+                    }
+                    break;
+                case 5:
+                    e.ts_recent = static_cast<std::uint32_t>(random());
+                    e.parked = !e.parked;
+                    t.set_ts_recent(slot, e.ts_recent);
+                    t.set_parked(slot, e.parked);
+                    break;
+                default: {
+                    const bool may = t.may_ack(slot, now, 500);
+                    if (m.acked == 0 || elapsed + 1 - m.acked >= 500) {
+                        ASSERT_TRUE(may);
+                    } else if (elapsed + 1 - m.acked <= 496) {
+                        ASSERT_FALSE(may);
+                    }
+                    if (may) {
+                        m.acked = elapsed + 1;
+                    }
+                    break;
+                }
+            }
+        } else {
+            const enter_result entered = enter(t, n, milliseconds{length}, now);
+            ASSERT_EQ(entered.status,
+                      entries.size() < capacity ? enter_status::entered : enter_status::at_cap);
+            if (entered.slot) {
+                entries[n] = entry_of<Key>(n);
+                times[n] = {elapsed + length, length, 0};
+            } else if (random() % 4 == 0) {
+                const time_wait_slot old = t.oldest(now);
+                ASSERT_TRUE(old);
+                std::uint32_t victim = t.read(old).snd_nxt.raw / 3;
+                for (const auto& [k, e] : entries) {
+                    if (e.key == t.read(old).key) {
+                        victim = k;
+                    }
+                }
+                t.erase(old);
+                forget(victim);
+            }
+        }
+        ASSERT_EQ(t.size(), entries.size());
+        if (random() % 3 == 0) {
+            elapsed += random() % 64 == 0 ? random() % 20'000 : random() % 40;
+            const tick later{start + static_cast<std::uint32_t>(elapsed)};
+            const std::uint32_t budget = random() % 2 == 0 ? ~0u : 1 + random() % 20;
+            const expire_result done = t.expire(later, budget, [&](time_wait_slot s) {
+                const auto e = t.read(s);
+                const auto it = std::find_if(entries.begin(), entries.end(), [&](const auto& one) {
+                    return one.second.key == e.key;
+                });
+                ASSERT_NE(it, entries.end());
+                ASSERT_EQ(e, it->second);
+                ASSERT_LE(times[it->first].deadline, elapsed);  // never early
+                forget(it->first);
+            });
+            ASSERT_LE(done.touched, budget);
+            if (!done.more) {
+                for (const auto& [k, m] : times) {
+                    ASSERT_GT(m.deadline + coarse_ms, elapsed) << k;  // never late
+                }
+            }
+        }
+    }
+    std::size_t fin_wait_2 = 0;
+    for (const auto& [k, e] : entries) {
+        fin_wait_2 += e.fin_wait_2;
+    }
+    ASSERT_EQ(t.fin_wait_2_size(), fin_wait_2);
+}
+
+TYPED_TEST(time_wait_table_of, agrees_with_an_ordered_map) {
+    // Starts near the wraps of the tick (2^32 ms), of the deadline's 21 bits (2^25 ms), and of the
+    // ring (2^16 ms).
+    std::uint64_t seed = 1;
+    for (const std::uint32_t start : {0u, 0xffffff00u, 0x01ffff00u, 0x0000ff00u, 0x7fffff00u}) {
+        run_model<TypeParam>(start, seed++, 200'000, 100);
+    }
+    run_model<TypeParam>(0xfff00000u, seed, 100'000, 1000);
+}
+
+RC_GTEST_PROP(time_wait_table, agrees_for_any_start_and_seed,
+              (std::uint32_t start, std::uint64_t seed)) {
+    run_model<key4>(start, seed, 1000, 20);
+    RC_ASSERT(!::testing::Test::HasFailure());
+}
+
+}  // namespace
+}  // namespace lastack::flow

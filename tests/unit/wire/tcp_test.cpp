@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// TCP headers: every malformed shape, options read as Linux reads them, and written byte for byte
+// as Linux writes them.
+#include "wire/tcp.hpp"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <vector>
+
+using namespace lastack;
+using namespace lastack::wire;
+
+namespace {
+
+using bytes = std::vector<std::uint8_t>;
+
+// A header with these options, which are padded with zeros to a multiple of 4.
+bytes header_with(bytes options, std::uint8_t flags = tcp_flags::ack) {
+    options.resize((options.size() + 3) / 4 * 4);
+    bytes h{0x12, 0x34, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa0, 0xb0,
+            0xc0, 0xd0, 0x00, 0x00, 0xfe, 0xdc, 0xbe, 0xef, 0x00, 0x00};
+    h[12] = static_cast<std::uint8_t>((20 + options.size()) / 4 << 4);
+    h[13] = flags;
+    h.insert(h.end(), options.begin(), options.end());
+    return h;
+}
+
+tcp_options options_of(const bytes& options) {
+    const bytes h = header_with(options);
+    const auto s = parse_tcp(h, static_cast<std::uint32_t>(h.size()));
+    EXPECT_TRUE(s.ok());
+    return s.ok() ? s->options : tcp_options{};
+}
+
+bytes written_options(const tcp_options& o) {
+    tcp_segment s;
+    s.options = o;
+    bytes out(60, 0xee);
+    const std::size_t n = write_tcp(out.data(), s);
+    EXPECT_EQ(n, tcp_header_length(o));
+    EXPECT_EQ(out[12], n / 4 << 4);
+    for (std::size_t i = n; i < out.size(); ++i) {
+        EXPECT_EQ(out[i], 0xee) << "wrote behind the header at " << i;
+    }
+    return {out.begin() + 20, out.begin() + static_cast<std::ptrdiff_t>(n)};
+}
+
+const bytes timestamps{8, 10, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88};
+
+bytes join(std::initializer_list<bytes> parts) {
+    bytes out;
+    for (const bytes& p : parts) {
+        out.insert(out.end(), p.begin(), p.end());
+    }
+    return out;
+}
+
+tcp_options full_syn() {
+    tcp_options o;
+    o.mss = 1460;
+    o.has_wscale = true;
+    o.wscale = 7;
+    o.has_timestamps = true;
+    o.tsval = 0x11223344;
+    o.tsecr = 0x55667788;
+    o.sack_permitted = true;
+    return o;
+}
+
+}  // namespace
+
+TEST(tcp_parse, every_field_is_read_in_host_order) {
+    bytes h = header_with({}, tcp_flags::syn | tcp_flags::ack | 0xc0);
+    h.resize(25);
+    const auto s = parse_tcp(h, 1000);
+    ASSERT_TRUE(s.ok());
+    EXPECT_EQ(s->source_port, 0x1234);
+    EXPECT_EQ(s->destination_port, 80);
+    EXPECT_EQ(s->seq.raw, 0x01020304u);
+    EXPECT_EQ(s->ack.raw, 0xa0b0c0d0u);
+    EXPECT_EQ(s->window, 0xfedc);
+    EXPECT_EQ(s->flags, 0xd2);
+    EXPECT_EQ(s->header_length, 20);
+    EXPECT_EQ(s->payload_length, 980u);
+    EXPECT_EQ(s->length(), 981u);
+    EXPECT_EQ(s->options, tcp_options{});
+}
+
+TEST(tcp_parse, a_segment_shorter_than_a_header_is_truncated) {
+    const bytes h = header_with({});
+    for (std::uint32_t n = 0; n < 20; ++n) {
+        const auto s = parse_tcp(h, n);
+        ASSERT_FALSE(s.ok());
+        EXPECT_EQ(s.error(), tcp_reject::truncated);
+        EXPECT_EQ(to_counter(s.error()), counter::tcp_in_errs);
+    }
+}
+
+TEST(tcp_parse, a_data_offset_below_five_is_malformed) {
+    bytes h = header_with({});
+    for (int words = 0; words < 5; ++words) {
+        h[12] = static_cast<std::uint8_t>(words << 4);
+        const auto s = parse_tcp(h, 20);
+        ASSERT_FALSE(s.ok());
+        EXPECT_EQ(s.error(), tcp_reject::data_offset);
+    }
+}
+
+TEST(tcp_parse, a_data_offset_beyond_the_segment_is_malformed) {
+    bytes h = header_with(timestamps);  // 32 octets
+    h.resize(60);
+    for (std::uint32_t n = 20; n < 32; ++n) {
+        const auto s = parse_tcp(h, n);
+        ASSERT_FALSE(s.ok());
+        EXPECT_EQ(s.error(), tcp_reject::data_offset);
+    }
+    EXPECT_TRUE(parse_tcp(h, 32).ok());
+}
+
+TEST(tcp_parse, a_header_that_does_not_lie_in_one_piece_is_chained) {
+    const bytes h = header_with(timestamps);
+    for (std::size_t n = 0; n < 32; ++n) {
+        const auto s = parse_tcp(std::span{h}.first(n), 1000);
+        ASSERT_FALSE(s.ok());
+        EXPECT_EQ(s.error(), tcp_reject::chained);
+        EXPECT_EQ(to_counter(s.error()), counter::tcp_header_chained);
+    }
+    EXPECT_TRUE(parse_tcp(h, 1000).ok());
+}
+
+TEST(tcp_parse, aligned_and_unaligned_timestamps_read_the_same) {
+    for (const bytes& o :
+         {join({{1, 1}, timestamps}), join({timestamps, {1, 1}}), join({timestamps, {0, 0}}),
+          join({{1}, timestamps}), join({{1, 1, 1, 1}, timestamps})}) {
+        const tcp_options got = options_of(o);
+        EXPECT_TRUE(got.has_timestamps);
+        EXPECT_EQ(got.tsval, 0x11223344u);
+        EXPECT_EQ(got.tsecr, 0x55667788u);
+    }
+}
+
+TEST(tcp_parse, all_options_of_a_syn_are_read_in_any_order) {
+    EXPECT_EQ(options_of(join({{2, 4, 0x05, 0xb4, 4, 2}, timestamps, {1, 3, 3, 7}})), full_syn());
+    EXPECT_EQ(options_of(join({{3, 3, 7}, timestamps, {4, 2}, {2, 4, 0x05, 0xb4}})), full_syn());
+}
+
+TEST(tcp_parse, a_window_scale_above_14_is_used_as_14) {
+    EXPECT_EQ(options_of({3, 3, 14}).wscale, 14);
+    EXPECT_EQ(options_of({3, 3, 15}).wscale, 14);
+    EXPECT_EQ(options_of({3, 3, 255}).wscale, 14);
+    EXPECT_TRUE(options_of({3, 3, 0}).has_wscale);
+}
+
+TEST(tcp_parse, one_to_four_sack_blocks_are_read) {
+    for (std::uint8_t n = 1; n <= 4; ++n) {
+        bytes o{5, static_cast<std::uint8_t>(2 + 8 * n)};
+        for (std::uint8_t i = 0; i < n; ++i) {
+            o = join({o, {0, 0, i, 1, 0, 0, i, 2}});
+        }
+        const tcp_options got = options_of(o);
+        ASSERT_EQ(got.sack_count, n);
+        for (std::uint8_t i = 0; i < n; ++i) {
+            EXPECT_EQ(got.sack[i], (sack_block{{i * 256u + 1}, {i * 256u + 2}}));
+        }
+    }
+}
+
+TEST(tcp_parse, a_sack_option_of_an_odd_length_or_without_blocks_is_passed_over) {
+    EXPECT_EQ(options_of({5, 2, 3, 3, 7}).sack_count, 0);
+    EXPECT_TRUE(options_of({5, 2, 3, 3, 7}).has_wscale);
+    EXPECT_EQ(options_of({5, 9, 0, 0, 0, 1, 0, 0, 0}).sack_count, 0);
+    EXPECT_EQ(options_of({5, 11, 0, 0, 0, 1, 0, 0, 0, 2, 9}).sack_count, 0);
+}
+
+// RFC 9293 3.2, MUST-7.
+TEST(tcp_parse, an_illegal_option_length_ends_the_list_and_keeps_what_stood_before) {
+    for (const bytes& bad :
+         {bytes{8, 0}, bytes{8, 1}, bytes{253, 0}, bytes{8, 11}, bytes{5, 255}}) {
+        const tcp_options got = options_of(join({{2, 4, 2, 0}, {1, 1}, bad, {3, 3, 7}, {1}}));
+        EXPECT_EQ(got.mss, 512);
+        EXPECT_FALSE(got.has_wscale);
+        EXPECT_FALSE(got.has_timestamps);
+    }
+    // A kind in the last octet has no length at all.
+    EXPECT_EQ(options_of({2, 4, 2, 0, 1, 1, 1, 8}).mss, 512);
+    // One octet too long: what would be read lies behind the header.
+    EXPECT_EQ(options_of({1, 2, 4, 5}).mss, 0);
+}
+
+// RFC 9293 3.2, MUST-6.
+TEST(tcp_parse, unknown_options_and_known_ones_of_a_wrong_length_are_passed_over) {
+    const tcp_options got =
+        options_of({2, 3, 9, 4, 3, 9, 3, 4, 7, 7, 8, 4, 1, 1, 34, 2, 2, 4, 2, 0});
+    tcp_options expected;
+    expected.mss = 512;
+    EXPECT_EQ(got, expected);
+}
+
+TEST(tcp_parse, nothing_behind_the_end_of_options_is_read) {
+    EXPECT_EQ(options_of({0, 2, 4, 2, 0}), tcp_options{});
+    EXPECT_EQ(options_of({1, 1, 0, 3, 3, 7}), tcp_options{});
+}
+
+TEST(tcp_write, a_bare_header_is_twenty_octets_with_checksum_and_urgent_pointer_zero) {
+    tcp_segment s;
+    s.source_port = 0x1234;
+    s.destination_port = 80;
+    s.seq = {0x01020304};
+    s.ack = {0xa0b0c0d0};
+    s.window = 0xfedc;
+    s.flags = tcp_flags::ack | tcp_flags::fin;
+    bytes out(20, 0xee);
+    EXPECT_EQ(write_tcp(out.data(), s), 20u);
+    EXPECT_EQ(out, (bytes{0x12, 0x34, 0x00, 0x50, 0x01, 0x02, 0x03, 0x04, 0xa0, 0xb0,
+                          0xc0, 0xd0, 0x50, 0x11, 0xfe, 0xdc, 0x00, 0x00, 0x00, 0x00}));
+}
+
+TEST(tcp_write, a_syn_has_linuxs_options_in_linuxs_order) {
+    const bytes mss{2, 4, 0x05, 0xb4};
+    const bytes wscale{1, 3, 3, 7};
+    const bytes nops{1, 1};
+    const bytes sack_ok{4, 2};
+    tcp_options o = full_syn();
+    EXPECT_EQ(written_options(o), join({mss, sack_ok, timestamps, wscale}));
+    o.sack_permitted = false;
+    EXPECT_EQ(written_options(o), join({mss, nops, timestamps, wscale}));
+    o.has_timestamps = false;
+    EXPECT_EQ(written_options(o), join({mss, wscale}));
+    o.sack_permitted = true;
+    EXPECT_EQ(written_options(o), join({mss, nops, sack_ok, wscale}));
+    o.has_wscale = false;
+    EXPECT_EQ(written_options(o), join({mss, nops, sack_ok}));
+    o.sack_permitted = false;
+    EXPECT_EQ(written_options(o), mss);
+}
+
+TEST(tcp_write, data_has_timestamps_and_then_sack_blocks) {
+    tcp_options o;
+    o.has_timestamps = true;
+    o.tsval = 0x11223344;
+    o.tsecr = 0x55667788;
+    EXPECT_EQ(written_options(o), join({{1, 1}, timestamps}));
+    o.sack_count = 1;
+    o.sack[0] = {{0x01020304}, {0x05060708}};
+    EXPECT_EQ(written_options(o),
+              join({{1, 1}, timestamps, {1, 1, 5, 10, 1, 2, 3, 4, 5, 6, 7, 8}}));
+    o.has_timestamps = false;
+    EXPECT_EQ(written_options(o), (bytes{1, 1, 5, 10, 1, 2, 3, 4, 5, 6, 7, 8}));
+}
+
+TEST(tcp_write, at_most_three_sack_blocks_beside_timestamps_and_four_without) {
+    tcp_options o;
+    o.sack_count = 4;
+    EXPECT_EQ(tcp_sack_blocks_written(o), 4u);
+    EXPECT_EQ(tcp_header_length(o), 56u);
+    EXPECT_EQ(written_options(o)[3], 34);
+    o.has_timestamps = true;
+    EXPECT_EQ(tcp_sack_blocks_written(o), 3u);
+    EXPECT_EQ(tcp_header_length(o), 60u);
+    EXPECT_EQ(written_options(o)[12 + 3], 26);
+}
+
+RC_GTEST_PROP(tcp_write, what_is_written_reads_the_same_again, ()) {
+    tcp_segment s;
+    s.source_port = *rc::gen::arbitrary<std::uint16_t>();
+    s.destination_port = *rc::gen::arbitrary<std::uint16_t>();
+    s.seq = {*rc::gen::arbitrary<std::uint32_t>()};
+    s.ack = {*rc::gen::arbitrary<std::uint32_t>()};
+    s.window = *rc::gen::arbitrary<std::uint16_t>();
+    s.flags = *rc::gen::arbitrary<std::uint8_t>();
+    s.payload_length = *rc::gen::inRange<std::uint32_t>(0, 65000);
+    tcp_options& o = s.options;
+    o.mss = *rc::gen::arbitrary<std::uint16_t>();
+    o.has_wscale = *rc::gen::arbitrary<bool>();
+    o.wscale = o.has_wscale ? *rc::gen::inRange<std::uint8_t>(0, 15) : 0;
+    o.has_timestamps = *rc::gen::arbitrary<bool>();
+    if (o.has_timestamps) {
+        o.tsval = *rc::gen::arbitrary<std::uint32_t>();
+        o.tsecr = *rc::gen::arbitrary<std::uint32_t>();
+    }
+    o.sack_permitted = *rc::gen::arbitrary<bool>();
+    o.sack_count = *rc::gen::inRange<std::uint8_t>(0, 5);
+    o.sack_count = static_cast<std::uint8_t>(tcp_sack_blocks_written(o));
+    for (std::size_t i = 0; i < o.sack_count; ++i) {
+        o.sack[i] = {{*rc::gen::arbitrary<std::uint32_t>()},
+                     {*rc::gen::arbitrary<std::uint32_t>()}};
+    }
+    s.header_length = static_cast<std::uint8_t>(tcp_header_length(o));
+    RC_ASSERT(s.header_length <= 60);
+    bytes out(s.header_length);
+    RC_ASSERT(write_tcp(out.data(), s) == out.size());
+    const auto again = parse_tcp(out, s.header_length + s.payload_length);
+    RC_ASSERT(again.ok());
+    RC_ASSERT(*again == s);
+}
