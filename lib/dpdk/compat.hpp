@@ -7,6 +7,8 @@
 #include <rte_ethdev.h>
 #include <rte_version.h>
 
+#include <cstdint>
+
 static_assert(RTE_VERSION >= RTE_VERSION_NUM(22, 11, 0, 0), "DPDK 22.11 or newer is needed");
 
 namespace lastack::dpdk {

@@ -3,10 +3,11 @@
 // cost.
 //
 // Where a record lies. Buckets of eight (256 bytes for IPv4, 448 for IPv6), two choices a key, a
-// 16-bit tag a record. When both buckets are full a record is moved to its own other bucket to make
-// room (cuckoo, at most 32 steps from either, no key is hashed again); when even that fails the
-// record goes to a stash of 64. Nothing is ever rehashed and erasing leaves no tombstone. Bucket
-// counts are not rounded: slots = capacity / 0.975 (IPv6: 0.985), so the stated capacity is always
+// 16-bit tag a record. The first bucket is taken while three slots are free in it, then the
+// emptier. When both buckets are full a record is moved to its own other bucket to make room
+// (cuckoo, at most 32 steps from either, no key is hashed again); when even that fails the record
+// goes to a stash of 64. Nothing is ever rehashed and erasing leaves no tombstone. Bucket counts
+// are not rounded: slots = capacity / 0.975 (IPv6: 0.985), so the stated capacity is always
 // reached.
 //
 //     IPv4 bucket                            IPv6 bucket

@@ -198,16 +198,14 @@ bool engine::retries_exhausted(tcb& c, event& why) const {
         return true;
     }
     if (c.detached) {
-        std::uint32_t limit = settings_.tcp_orphan_retries == 0 ? 8 : settings_.tcp_orphan_retries;
-        if (settings_.tcp_orphan_retries == 0 &&
-            (c.soft_error != 0 || rto_ms(c) >= settings_.tcp_rto_max_ms)) {
-            limit = 0;
-        }
-        if (c.retries > limit) {
-            why = event::orphan_timeout;
-            return true;
-        }
-        return false;
+        // As Linux: 8 while the RTO still grows; none once it has reached its maximum, even if the
+        // peer answers every probe of its shut window, or after an ICMP error.
+        const bool hopeless = c.soft_error != 0 || rto_ms(c) >= settings_.tcp_rto_max_ms;
+        const std::uint32_t limit = settings_.tcp_orphan_retries != 0 ? settings_.tcp_orphan_retries
+                                    : hopeless                        ? 0
+                                                                      : 8;
+        why = event::orphan_timeout;
+        return c.retries > limit || (probing && hopeless && c.backoff > limit);
     }
     if (probing) {
         why = event::probe_timeout;

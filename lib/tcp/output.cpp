@@ -119,7 +119,7 @@ bool engine::hold_back(const tcb& c, std::uint32_t octets, std::uint32_t unsent,
     if (c.corked) {
         return true;
     }
-    return !c.no_delay && c.snd_small > c.snd_una;
+    return !c.no_delay && c.snd_una < c.snd_small && c.snd_small <= c.snd_nxt;
 }
 
 // Sends the next segment that was never sent. Returns false when there is none or it may not go.

@@ -18,6 +18,11 @@ std::pair<std::uint32_t, std::uint32_t> key_of(conn_id id) {
     return {id.index, id.generation};
 }
 
+// Its time to end may come before the connection is open.
+bool may_end_early(const party& p) {
+    return p.todo.how == ending::abort_midway || p.todo.how == ending::close_at_once;
+}
+
 bool due(const std::optional<instant>& at, instant now) {
     return at && *at <= now;
 }
@@ -157,7 +162,7 @@ void application::begin(party& p, instant now) {
         p.read_shut = true;
         static_cast<void>(calls.shutdown(p.handle, shutdown_how::read));
     }
-    if (p.todo.how == ending::abort_midway || p.todo.how == ending::close_at_once) {
+    if (may_end_early(p)) {
         p.finish_at = now + p.todo.hold;
     }
     p.send_at = now;
@@ -246,7 +251,9 @@ instant application::next_action() const {
         if (!p->closed_at) {
             consider(p->send_at);
             consider(p->read_at);
-            consider(p->finish_at);
+            if (p->opened || may_end_early(*p)) {
+                consider(p->finish_at);
+            }
             consider(p->born + p->todo.patience);
         }
     }
@@ -371,8 +378,7 @@ bool application::read_once(party& p) {
 // --- ending --------------------------------------------------------------------------------------
 
 void application::finish_when_due(party& p, instant now) {
-    const bool any_time = p.todo.how == ending::abort_midway || p.todo.how == ending::close_at_once;
-    if (p.closed_at || (!p.opened && !any_time)) {
+    if (p.closed_at || (!p.opened && !may_end_early(p))) {
         return;
     }
     const bool waits_for_eof = p.todo.how == ending::close_on_eof ||
@@ -381,7 +387,7 @@ void application::finish_when_due(party& p, instant now) {
         p.finish_at.reset();
     } else if (waits_for_eof && p.sent_all()) {
         close(p, now, false);
-    } else if (due(p.finish_at, now) && (any_time || p.sent_all())) {
+    } else if (due(p.finish_at, now) && (may_end_early(p) || p.sent_all())) {
         p.finish_at.reset();
         finish(p, now);
     }

@@ -240,6 +240,7 @@ profile bulk(const char* name, double loss) {
         p.application.simultaneous = false;
         p.application.gentle = true;
         p.application.opens = 1;
+        p.application.opens_within = duration{0};
         p.application.bulk_octets = 4 << 20;
         p.faults.delay = duration{5000};
         p.faults.loss = loss;

@@ -5,6 +5,7 @@
 #include <span>
 
 #include "wire/arp.hpp"
+#include "wire/checksum.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/ipv4.hpp"
 #include "wire/tcp.hpp"

@@ -168,7 +168,13 @@ bool world::move_clock() {
     }
     same_instant_ = next > now_ ? 0 : same_instant_ + 1;
     if (same_instant_ > same_instant_max) {
-        complain("the clock stands still");
+        std::string due;
+        for (const auto& s : sides_) {
+            due += s->core->next_deadline() <= now_ ? " stack" : "";
+            due += s->app->next_action() <= now_ ? " application" : "";
+            due += s->core->tcp().has_work() ? " with work" : "";
+        }
+        complain("the clock stands still, due:" + due);
     }
     now_ = std::max(now_, next);
     if (now_ - done_at_ > apart_limit) {

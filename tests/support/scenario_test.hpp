@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 #include "support/peer.hpp"
 
 namespace lastack::test {
@@ -15,5 +17,24 @@ class checked_scenario : public scenario {
 };
 
 using teardown::state;
+
+// Octets that differ from their neighbours, so that a slip shows.
+inline std::string octets(std::size_t n, std::size_t from = 0) {
+    std::string s(n, '\0');
+    for (std::size_t i = 0; i < n; ++i) {
+        s[i] = static_cast<char>((from + i) * 31 + (from + i) / 256);
+    }
+    return s;
+}
+
+// When each of the segments was heard, in milliseconds after `start`.
+inline std::vector<std::int64_t> times_ms(const std::vector<heard_segment>& segments,
+                                          instant start) {
+    std::vector<std::int64_t> times;
+    for (const heard_segment& h : segments) {
+        times.push_back((h.at.us - start.us) / 1000);
+    }
+    return times;
+}
 
 }  // namespace lastack::test

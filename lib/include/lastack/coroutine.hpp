@@ -11,7 +11,7 @@
 //     }
 //     (*rt)->run([](place) { return coroutine_server(serve, {{{}, 7}}); });
 //
-// Cost: a frame from a pool (coroutine_options), a slot of 48 octets, and an indirect call an
+// Cost: a frame from a pool (coroutine_options), a slot of 40 octets, and an indirect call an
 // event. Nothing is allocated after the start. When frames or slots have run out a new connection
 // is reset, and counted.
 #pragma once
