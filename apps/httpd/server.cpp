@@ -25,14 +25,17 @@ server::server(const settings& options, const site& files, counts& counted)
       site_(&files),
       begun_(new char[options.begun * header_octets_max]),  // not touched until used
       counts_(&counted) {
-    clients_.reserve(options_.connections);
-    free_clients_.reserve(options_.connections);
     for (std::size_t i = options_.begun; i-- > 0;) {
         free_begun_.push_back(static_cast<std::uint32_t>(i));
     }
 }
 
 lastack::result<bool, std::string> server::on_start(local_stack& s) {
+    if (options_.connections == 0) {
+        options_.connections = s.capacity();
+    }
+    clients_.reserve(options_.connections);
+    free_clients_.reserve(options_.connections);
     for (const lastack::endpoint& local : options_.listen) {
         if (auto listener = s.listen(local); !listener) {
             return lastack::failure{"cannot listen on " + to_string(local) + ": " +

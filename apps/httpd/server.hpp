@@ -39,7 +39,7 @@ struct settings {
     std::vector<lastack::endpoint> listen{};
     close_first who_closes = close_first::server;
     std::chrono::milliseconds idle_timeout{60000};
-    std::size_t connections = 262144;  // a core
+    std::size_t connections = 0;  // a core; 0: as many as its stack can hold
     std::size_t begun = 4096;          // requests that have arrived in part, a core
 };
 

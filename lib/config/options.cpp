@@ -136,6 +136,8 @@ template <class... F>
 struct overloaded : F... {
     using F::operator()...;
 };
+template <class... F>
+overloaded(F...) -> overloaded<F...>;  // clang before 17 does not deduce it for an aggregate
 
 std::string_view trim(std::string_view text) {
     constexpr std::string_view blank = " \t\r\n";

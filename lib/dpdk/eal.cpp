@@ -93,6 +93,10 @@ void add_memory_words(std::vector<std::string>& words, const eal_request& reques
             words.emplace_back("-m");
             words.push_back(std::to_string((request.page_bytes >> 20) + 1));
         }
+        // Nobody can join this memory, so the files that would describe it are not made either.
+        if (!has_any(request.words, {"--no-shconf", "--proc-type"})) {
+            words.emplace_back("--no-shconf");
+        }
     } else if (!has_any(request.words, {"--in-memory", "--huge-unlink", "--legacy-mem"})) {
         // A second process cannot join an --in-memory one, so whoever names a directory or a type
         // of process gets files, which are unlinked at once.
@@ -161,6 +165,15 @@ class muted {
     int stream_;
     int former_ = -1;
 };
+
+// EAL leaves its sockets behind. Only a directory whose name we chose is removed.
+void remove_runtime_directory() {
+    const std::filesystem::path directory = rte_eal_get_runtime_dir();
+    if (directory.filename().string().starts_with(own_prefix)) {
+        std::error_code ignored;
+        std::filesystem::remove_all(directory, ignored);
+    }
+}
 
 std::string advice(const std::string& why) {
     const auto says = [&why](std::string_view word) { return why.find(word) != why.npos; };
@@ -266,6 +279,7 @@ result<bool, std::string> start_eal(const std::vector<std::string>& arguments) {
     keep_complaint({text, size});
     std::free(text);
     if (used < 0) {
+        remove_runtime_directory();
         const auto why = complaint().empty() ? std::string(rte_strerror(error)) : complaint();
         return failure{"EAL did not start: " + why + "; " + advice(why)};
     }
@@ -277,12 +291,8 @@ const std::string& first_complaint() {
 }
 
 void stop_eal() {
-    const std::filesystem::path directory = rte_eal_get_runtime_dir();
     rte_eal_cleanup();
-    if (directory.filename().string().starts_with(own_prefix)) {
-        std::error_code ignored;
-        std::filesystem::remove_all(directory, ignored);
-    }
+    remove_runtime_directory();
 }
 
 }  // namespace lastack::dpdk

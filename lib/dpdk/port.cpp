@@ -4,7 +4,6 @@
 #include "dpdk/port.hpp"
 
 #include <rte_ether.h>
-#include <rte_malloc.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -112,6 +111,9 @@ result<bool, std::string> start(port& p, const config::port_config& c) {
     rte_ether_addr address{};
     if (const int error = rte_eth_macaddr_get(p.id, &address); error != 0) {
         return refused(p, "reading its address", error);
+    }
+    if (rte_is_zero_ether_addr(&address) != 0) {
+        rte_eth_random_addr(address.addr_bytes);  // net_ring has none; the stack uses this one
     }
     std::copy_n(address.addr_bytes, p.link.mac.bytes.size(), p.link.mac.bytes.begin());
     return true;

@@ -71,6 +71,10 @@ result<endpoint, call_error> local_stack::remote_endpoint(conn_id id) const {
 result<endpoint, call_error> local_stack::local_endpoint(conn_id id) const {
     return core_->tcp().local_endpoint(id);
 }
+std::uint32_t local_stack::capacity() const { return core_->settings().connections; }
+void local_stack::count_coroutine_pool_empty() {
+    core_->tcp().counters().add(counter::coroutine_pool_empty);
+}
 buffer local_stack::allocate(std::size_t octets) {
     return core_->tcp().allocate(octets);
 }

@@ -21,7 +21,7 @@ void engine::set_state(tcb& c, state next) {
     if (c.st == next) {
         return;
     }
-    if (c.st != state::closed) {
+    if (c.st != state::closed && c.st != state::time_wait) {
         --by_state_[static_cast<std::size_t>(c.st)];
     }
     if (next != state::closed && next != state::time_wait) {
@@ -147,7 +147,9 @@ flow::time_wait_entry<flow::key4> engine::record_of(tcb& c) {
 // Makes a record; false at the cap (R54). The policy may let the oldest make room.
 bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
                           milliseconds length) {
-    auto entered = time_wait_->enter(hash, e, length, now_tick_);
+    auto entered = time_wait_->size() < settings_.tcp_max_tw_buckets
+                       ? time_wait_->enter(hash, e, length, now_tick_)
+                       : flow::enter_result{{}, flow::enter_status::at_cap};
     if (entered.status != flow::enter_status::entered &&
         settings_.time_wait_cap_policy == config::cap_policy::evict_oldest) {
         if (const auto oldest = time_wait_->oldest(now_tick_)) {

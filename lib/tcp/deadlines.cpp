@@ -205,11 +205,11 @@ bool engine::retries_exhausted(tcb& c, event& why) const {
                                     : hopeless                        ? 0
                                                                       : 8;
         why = event::orphan_timeout;
-        return c.retries > limit || (probing && hopeless && c.backoff > limit);
+        return c.retries >= limit || (probing && hopeless && c.backoff >= limit);
     }
     if (probing) {
         why = event::probe_timeout;
-        return c.retries > settings_.tcp_retries2;
+        return c.retries >= settings_.tcp_retries2;
     }
     if (c.retries == 0) {
         return false;

@@ -58,6 +58,7 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     if (!error.empty()) {
         return failure{error};
     }
+    e->time_wait_->set_cap(s.tcp_max_tw_buckets);
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
     e->hash_ = derived_hash(config.secret, 1);
     e->isn_hash_ = derived_hash(config.secret, 2);

@@ -116,7 +116,7 @@ class engine {
     void flush();
     tick next_deadline() const;
     // Something waits for this turn's output() or take_events().
-    bool has_work() const { return ready_count_ > 0 || told_count_ > 0; }
+    bool has_work() const { return ready_count_ > 0 || told_count_ > 0 || out_count_ > 0; }
 
     // `quoted` from our point of view.
     void path_failed(const flow::key4& quoted, seq32 quoted_seq, const path_error& error);

@@ -86,10 +86,13 @@ class Application:
     def text(self):
         return self.log.read_text(errors="replace")
 
-    def latest(self, name):
-        """The last number printed for `name`, in a statistics line or among the counts at the end; None if none."""
-        found = re.findall(rf"\b{name}[ =:]+(\d+)", self.text(), re.I)
-        return int(found[-1]) if found else None
+    def count(self, state):
+        """Connections in `state`, as ss names it, by the latest statistics line; None before the first."""
+        lines = re.findall(r"^\d+ s: .*\|(.*)$", self.text(), re.M)
+        if not lines:
+            return None
+        found = re.search(rf"(?:^| ){re.escape(state)} (\d+)", lines[-1])
+        return int(found[1]) if found else 0
 
     def stop(self, seconds=20):
         """SIGTERM, and its exit status."""

@@ -140,7 +140,7 @@ TEST(data, close_sends_what_a_cork_held) {
     ASSERT_TRUE(s.calls().set_cork(r.id, true));
     s.send(r.id, "abc");
     s.close(r.id);
-    EXPECT_EQ(r.heard(), "FP. 1:4(3) ack 1");
+    EXPECT_EQ(r.heard(), "FP. 1:5(3) ack 1");
 }
 
 TEST(data, ack_is_delayed_once_the_quick_ones_are_used_up) {

@@ -248,12 +248,15 @@ instant application::next_action() const {
         at = std::min(at, to_open_.begin()->first);
     }
     for (const auto& [id, p] : live_) {
-        if (!p->closed_at) {
+        if (p->closed_at) {
+            continue;
+        }
+        if (p->opened || p->ended || may_end_early(*p)) {
+            consider(p->finish_at);
+        }
+        if (!p->ended) {
             consider(p->send_at);
             consider(p->read_at);
-            if (p->opened || may_end_early(*p)) {
-                consider(p->finish_at);
-            }
             consider(p->born + p->todo.patience);
         }
     }
@@ -400,6 +403,7 @@ void application::finish(party& p, instant now) {
         return;
     }
     p.fin_wanted = true;
+    p.fin_at = now;
     say(p, both ? "shutdown both" : "shutdown write");
     if (both) {
         p.read_shut = true;
@@ -427,7 +431,10 @@ void application::close(party& p, instant now, bool abort) {
     if (!p.ended) {
         const bool reset = abort || *unread > 0 || p.todo.how == ending::linger_zero;
         p.violent = p.violent || reset || (!p.eof && !peer_is_quiet(p));
-        p.fin_wanted = p.fin_wanted || !reset;
+        if (!p.fin_wanted && !reset) {
+            p.fin_wanted = true;
+            p.fin_at = now;
+        }
         p.closed_before_eof = !p.eof;
     }
     say(p, abort ? "abort" : "close");

@@ -135,10 +135,11 @@ void ledger::check_eof(party& p) {
 
 // Both closed properly: then both ended well, and all that was sent was read.
 void ledger::check_pair(party& a, party& b) {
-    // A closed end waits tcp_fin_timeout for the peer's FIN and no longer (R59).
+    // A closed end waits so long for the peer's FIN and no longer (R59, R61).
     for (const auto& [closer, other] : {std::pair{&a, &b}, std::pair{&b, &a}}) {
-        const auto finished = other->closed_at.value_or(other->born);
-        if (closer->closed_before_eof && finished - *closer->closed_at > seconds{50}) {
+        const seconds limit{closer->todo.linger2 > 0 ? closer->todo.linger2 : 60};
+        const auto fin_at = other->fin_at.value_or(instant{std::int64_t{1} << 60});
+        if (closer->closed_before_eof && fin_at - *closer->closed_at > limit - seconds{30}) {
             return;
         }
     }
@@ -151,12 +152,12 @@ void ledger::check_pair(party& a, party& b) {
     }
 }
 
-void ledger::check_pairs() {
+void ledger::check_pairs(bool judge_ends) {
     for (const auto& p : parties_) {
         if (p->held) {
             fail(p.get(), "never ended");
         }
-        if (p->peer == nullptr || p->side != 0 || p->violent || p->peer->violent) {
+        if (!judge_ends || p->peer == nullptr || p->side != 0 || p->violent || p->peer->violent) {
             continue;
         }
         check_pair(*p, *p->peer);

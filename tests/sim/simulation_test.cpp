@@ -218,6 +218,7 @@ TEST(simulation, tables_are_small) {
                         few_ports(p);
                         p.settings.connections = 8;
                         p.settings.syn_records = 4;
+                        p.judge_ends = false;
                         p.settings.time_wait_records = 8;
                         p.settings.tcp_max_tw_buckets = 8;
                         p.faults.loss = 0.02;

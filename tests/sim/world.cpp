@@ -217,7 +217,7 @@ report world::run() {
 }
 
 void world::check_end() {
-    book_.check_pairs();
+    book_.check_pairs(profile_.judge_ends);
     for (unsigned i = 0; i < 2; ++i) {
         const side& s = *sides_[i];
         const stack::state_counts counts = s.core->states();

@@ -31,6 +31,7 @@ struct profile {
     bool multi_segment_tx = true;
     test::pool_sizes pools{};
     application_options application;
+    bool judge_ends = true;
     duration poll_every{0};  // a turn at least so often; 0: when one is due
 
     static config::settings small_settings();

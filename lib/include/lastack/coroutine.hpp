@@ -57,6 +57,7 @@ class coroutine_server {
         }
         if (context_->frames().available() == 0 || !context_->has_slot()) {
             ++refused_;
+            s.count_coroutine_pool_empty();
             (void)s.abort(id);
             return;
         }

@@ -111,6 +111,11 @@ class local_stack {
     // memory is short. The first segment has the headroom the stack needs.
     buffer allocate(std::size_t octets);
 
+    // How many connections this stack can hold at once.
+    std::uint32_t capacity() const;
+    // Counts a connection refused because no coroutine frame was free (LastackCoroutinePoolEmpty).
+    void count_coroutine_pool_empty();
+
     stack::core& core() { return *core_; }
 
   private:

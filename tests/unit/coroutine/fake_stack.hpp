@@ -44,6 +44,8 @@ struct fake_connection {
 
 class core {
   public:
+    std::uint32_t coroutine_pool_empty = 0;
+
     // --- what the peer and the wire do ---
     conn_id accept() {
         const conn_id id = add();

@@ -31,7 +31,7 @@ bool has(const words& all, std::string_view one) {
 TEST(eal_arguments, without_hugepages_memory_is_ordinary_and_its_size_is_given) {
     EXPECT_EQ(arguments({"--vdev=net_tap0"}),
               (words{"app", "--vdev=net_tap0", "--lcores=0@(0,1),1@1", "--no-pci", "--iova-mode=va",
-                     "--no-huge", "-m", "151", "--file-prefix=lastack-42"}));
+                     "--no-huge", "-m", "151", "--no-shconf", "--file-prefix=lastack-42"}));
 }
 
 TEST(eal_arguments, free_hugepages_are_used_and_leave_no_file) {

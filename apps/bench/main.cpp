@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lastack-bench: what the parts of lastack cost on this machine, against what else there is.
+//
+// lastack-bench [EAL ARGS --] timewait [--entries N] [--family 4|6] [--huge|--no-huge] [--json]
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdio>
+
+#include "timewait.hpp"
+
+namespace {
+
+int refuse(const std::string& what) {
+    std::fprintf(stderr, "lastack-bench: %s\n", what.c_str());
+    return 2;
+}
+
+int run_timewait(const bench::timewait_options& o, const std::vector<std::string>& eal) {
+    bench::progress bar;
+    const auto own = bench::measure_timewait(o, bar);
+    if (!own.ok()) {
+        return refuse(own.error());
+    }
+    std::vector<bench::baseline> others{bench::measure_wheel(o, bar)};
+    auto dpdk = bench::measure_dpdk(o, own->huge, eal, bar);
+    if (!dpdk.ok()) {
+        return refuse(dpdk.error());
+    }
+    others.insert(others.end(), dpdk->begin(), dpdk->end());
+    (o.json ? bench::print_json : bench::print_text)(o, *own, others);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    std::vector<std::string> words(argv + 1, argv + argc);
+    std::vector<std::string> eal;
+    if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
+        eal.assign(words.begin(), dashes);
+        words.erase(words.begin(), dashes + 1);
+    }
+    std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
+
+    CLI::App app{
+        "What the parts of lastack cost on this machine, against what else there is.\n"
+        "EAL's arguments, if any, come first and end with --; only the baselines use EAL.",
+        "lastack-bench"};
+    app.require_subcommand(1);
+    bench::timewait_options o;
+    CLI::App& timewait = *app.add_subcommand(
+        "timewait",
+        "Fills a TIME_WAIT table, looks up, restarts, expires; then the same on the "
+        "timer wheel, rte_timer and rte_hash");
+    timewait.add_option("--entries", o.entries, "Records")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1 << 27));
+    timewait.add_option("--family", o.family, "IPv4 or IPv6 records: 4 or 6")
+        ->capture_default_str()
+        ->check(CLI::IsMember({4, 6}));
+    timewait.add_flag("--huge,!--no-huge", o.huge,
+                      "2 MiB pages, if enough are free (the default), or the kernel's own");
+    timewait.add_flag("--json", o.json, "Print one JSON object");
+    try {
+        app.parse(words);
+    } catch (const CLI::ParseError& e) {
+        return e.get_exit_code() == 0 ? app.exit(e) : refuse(e.what());
+    }
+    return run_timewait(o, eal);
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// ICMP: echo, errors and what they may do to a connection (R52, R68), path MTU (RFC 1191).
+#include "wire/checksum.hpp"
+#include "wire/icmp.hpp"
+#include "support/scenario_test.hpp"
+
+namespace lastack::test {
+namespace {
+
+// The first 28 octets of a packet of ours, as a router would quote them.
+std::vector<std::uint8_t> quote(const remote& r, std::int64_t seq, std::uint16_t length = 40) {
+    std::vector<std::uint8_t> q(28);
+    wire::ipv4_header ip;
+    ip.source = stack_address;
+    ip.destination = peer_address;
+    ip.ttl = 60;
+    ip.protocol = 6;
+    ip.total_length = length;
+    wire::write_ipv4(q.data(), ip);
+    store_be16(q.data() + 20, r.stack_port);
+    store_be16(q.data() + 22, r.port);
+    store_be32(q.data() + 24, r.irs + static_cast<std::uint32_t>(seq));
+    return q;
+}
+
+TEST(icmp, echo_is_answered_with_the_same_payload) {
+    checked_scenario s;
+    const std::string text = octets(100);
+    s.inject_icmp(8, 0, 0x12340001,
+                  {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()}, peer_address);
+    const auto said = s.heard_other();
+    ASSERT_EQ(said.size(), 1u);
+    const auto* p = reinterpret_cast<const std::uint8_t*>(said[0].data());
+    const auto ip = wire::parse_ipv4({p + 14, said[0].size() - 14}, said[0].size() - 14,
+                                     wire::checksum_check::verify);
+    ASSERT_TRUE(ip);
+    EXPECT_EQ(ip->source, stack_address);
+    EXPECT_EQ(ip->destination, peer_address);
+    const std::span<const std::uint8_t> message{p + 34, said[0].size() - 34};
+    EXPECT_EQ(wire::checksum_of(message), 0);
+    EXPECT_EQ(wire::parse_icmp(message)->type, 0);
+    EXPECT_EQ(wire::parse_icmp(message)->rest, 0x12340001u);
+    EXPECT_EQ(said[0].substr(42), text);
+}
+
+// R68
+TEST(icmp, no_error_ends_a_synchronized_connection) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, "abc");
+    for (const int code : {0, 1, 2, 3, 9, 10, 13}) {
+        s.inject_icmp(3, static_cast<std::uint8_t>(code), 0, quote(r, 1));
+    }
+    s.inject_icmp(11, 0, 0, quote(r, 1));
+    s.inject_icmp(12, 0, 0, quote(r, 1));
+    EXPECT_EQ(s.state_of(r.id), state::established);
+    EXPECT_EQ(s.tcp().connection(r.id)->soft_error, 1);
+    EXPECT_EQ(s.count(counter::icmp_quote_out_of_window), 0u);
+}
+
+// R68
+TEST(icmp, a_quote_outside_what_is_outstanding_is_not_believed) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, "abc");
+    s.inject_icmp(3, 1, 0, quote(r, 0));
+    s.inject_icmp(3, 1, 0, quote(r, 4));
+    s.inject_icmp(3, 4, 576, quote(r, 4000, 1500));
+    EXPECT_EQ(s.tcp().connection(r.id)->soft_error, 0);
+    EXPECT_EQ(s.tcp().connection(r.id)->mss, 1460);
+    EXPECT_EQ(s.count(counter::icmp_quote_out_of_window), 3u);
+}
+
+// R68
+TEST(icmp, port_unreachable_refuses_a_connection_being_opened) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    s.inject_icmp(3, 3, 0, quote(r, 0));
+    EXPECT_EQ(s.events(r.id), "ended:refused");
+}
+
+// R68
+TEST(icmp, host_unreachable_ends_a_connection_being_opened) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    s.inject_icmp(3, 1, 0, quote(r, 0));
+    EXPECT_EQ(s.events(r.id), "ended:host_unreachable");
+}
+
+// R62, R68
+TEST(icmp, a_pending_soft_error_ends_an_orphan_with_its_next_timeout) {
+    scenario_options o;
+    o.settings.tcp_early_retrans = 0;
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    s.close(r.id);
+    s.advance(250ms);
+    s.inject_icmp(3, 1, 0, quote(r, 1));
+    s.advance(1s);
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_orphan");
+}
+
+TEST(icmp, fragmentation_needed_lowers_the_mss_and_sends_again) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, octets(1460));
+    EXPECT_EQ(r.heard(), "P. 1:1461(1460) ack 1");
+    s.inject_icmp(3, 4, 1000, quote(r, 1, 1500));
+    EXPECT_EQ(r.heard(), ". 1:961(960) ack 1; P. 961:1461(500) ack 1");
+    r.send(seg("."));
+    s.send(r.id, octets(1000));
+    EXPECT_EQ(r.heard(), ". 1461:2421(960) ack 1; P. 2421:2461(40) ack 1");
+    // The next connection to that peer begins with it.
+    remote& q = s.make_syn_sent();
+    EXPECT_EQ(q.last().tcp.options.mss, 960);
+}
+
+TEST(icmp, a_bad_checksum_is_dropped) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    auto q = quote(r, 0);
+    std::vector<std::uint8_t> message{3, 3, 0xbe, 0xef, 0, 0, 0, 0};
+    message.insert(message.end(), q.begin(), q.end());
+    wire::ipv4_header ip;
+    ip.source = peer_address;
+    ip.destination = stack_address;
+    ip.ttl = 64;
+    ip.protocol = 1;
+    s.inject(ip_frame(ip, message));
+    EXPECT_EQ(s.state_of(r.id), state::syn_sent);
+    EXPECT_EQ(s.count(counter::icmp_in_errors), 1u);
+}
+
+}  // namespace
+}  // namespace lastack::test

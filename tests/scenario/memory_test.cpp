@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// When mbufs run out: what is given up first, what always goes out, and how service comes back.
+#include "support/scenario_test.hpp"
+
+namespace lastack::test {
+namespace {
+
+scenario_options tight() {
+    scenario_options o;
+    o.pools.data = 512;
+    o.pools.control = 128;
+    o.pools.indirect = 128;
+    return o;
+}
+
+std::vector<rte_mbuf*> take_all(rte_mempool* pool, std::uint32_t leave) {
+    std::vector<rte_mbuf*> taken;
+    while (rte_mempool_avail_count(pool) > leave) {
+        taken.push_back(rte_pktmbuf_alloc(pool));
+    }
+    return taken;
+}
+void give_back(std::vector<rte_mbuf*>& taken) {
+    for (rte_mbuf* m : taken) {
+        rte_pktmbuf_free(m);
+    }
+    taken.clear();
+}
+// Enough turns for the memory watch to look.
+void look_around(scenario& s) {
+    for (int i = 0; i < 40; ++i) {
+        s.turn();
+    }
+}
+
+TEST(memory, one_octet_segments_in_order_share_buffers) {
+    checked_scenario s{tight()};
+    remote& r = s.make_established();
+    for (int i = 0; i < 5000; ++i) {
+        r.send(seg("P.").text("x"));
+    }
+    EXPECT_EQ(s.calls().unread(r.id).value(), 5000u);
+    EXPECT_LT(s.core().states().mbufs_held, 10u);
+}
+
+TEST(memory, one_octet_segments_out_of_order_cannot_take_the_pool) {
+    checked_scenario s{tight()};
+    remote& r = s.make_established();
+    for (int i = 0; i < 2000; ++i) {
+        r.send(seg("P.").seq(3 + 2 * i).text("x"));
+    }
+    EXPECT_LE(s.core().states().mbufs_held, 2u * 131072 / 2048);
+    remote& q = s.make_established();
+    EXPECT_EQ(s.state_of(q.id), state::established);
+}
+
+TEST(memory, out_of_order_text_of_many_is_dropped_first) {
+    checked_scenario s{tight()};
+    std::vector<remote*> all;
+    for (int i = 0; i < 20; ++i) {
+        all.push_back(&s.make_established());
+    }
+    for (int i = 0; i < 40; ++i) {
+        for (remote* r : all) {
+            r->send(seg("P.").seq(3 + 2 * i).text("x"));
+        }
+    }
+    EXPECT_GT(s.count(counter::pressure_dropped_ofo), 0u);
+    EXPECT_GT(rte_mempool_avail_count(s.pools().data), 512u / 16);
+    // The peers send again, and nothing is lost.
+    s.advance(1s);
+    for (remote* r : all) {
+        r->send(seg("P.").seq(1).text(octets(100)));
+        EXPECT_EQ(s.receive(r->id), octets(100));
+    }
+}
+
+TEST(memory, slow_readers_leave_room_and_are_served_again) {
+    checked_scenario s{tight()};
+    std::vector<remote*> all;
+    for (int i = 0; i < 16; ++i) {
+        all.push_back(&s.make_established());
+    }
+    for (int i = 0; i < 60; ++i) {
+        for (remote* r : all) {
+            const auto room =
+                r->last().tcp.ack.raw - r->iss + (std::uint32_t{r->last().tcp.window} << 7);
+            if (r->next_seq + 1000 <= room) {
+                r->send(seg(".").text(octets(1000, r->next_seq - 1)));
+            }
+        }
+    }
+    EXPECT_GE(rte_mempool_avail_count(s.pools().data), 512u / 32);
+    EXPECT_GT(s.count(counter::memory_pressure), 0u);
+    // A new connection is refused, but a FIN still gets its answer.
+    look_around(s);
+    remote& late = s.new_remote();
+    late.send(seg("S"));
+    EXPECT_EQ(late.heard(), "");
+    EXPECT_GT(s.count(counter::pressure_refused_open), 0u);
+    // The readers wake up: within a second all is as before.
+    for (remote* r : all) {
+        s.receive(r->id);
+    }
+    s.advance(1s);
+    look_around(s);
+    remote& next = s.make_established();
+    EXPECT_EQ(s.state_of(next.id), state::established);
+    next.send(seg("P.").text("hello"));
+    EXPECT_EQ(s.receive(next.id), "hello");
+}
+
+TEST(memory, ack_fin_rst_and_arp_go_out_with_the_data_pool_empty) {
+    checked_scenario s{tight()};
+    remote& closing = s.make_established();
+    remote& aborting = s.make_established();
+    remote& resetting = s.make_established();
+    // Frames that arrive need mbufs of their own: keep a few aside for the wire.
+    const auto fin = make_frame(s.pools().data, closing.packet(seg("F.")));
+    const auto old = make_frame(s.pools().data, resetting.packet(seg("P.").seq(-9).text("old")));
+    wire::arp_packet ask{wire::arp_operation::request, peer_mac, peer_address, {}, stack_address};
+    std::vector<std::uint8_t> frame(14 + wire::arp_bytes);
+    frame[12] = 8;
+    frame[13] = 6;
+    std::fill_n(frame.begin(), 6, std::uint8_t{0xff});
+    wire::write_arp(frame.data() + 14, ask);
+    const auto arp = make_frame(s.pools().data, frame);
+    auto hoard = take_all(s.pools().data, 0);
+    look_around(s);
+    s.inject(fin);
+    EXPECT_EQ(closing.heard(), ". 1:1(0) ack 2");
+    s.close(closing.id);
+    EXPECT_EQ(closing.heard(), "F. 1:2(0) ack 2");
+    s.inject(old);
+    EXPECT_EQ(resetting.heard(), ". 1:1(0) ack 1");
+    s.abort(aborting.id);
+    EXPECT_EQ(aborting.heard(), "R. 1:1(0) ack 1");
+    s.inject(arp);
+    EXPECT_EQ(s.heard_arp().size(), 1u);
+    give_back(hoard);
+}
+
+TEST(memory, half_open_connections_hold_no_mbufs) {
+    checked_scenario s{tight()};
+    for (int i = 0; i < 200; ++i) {
+        s.new_remote().send(seg("S"));
+    }
+    EXPECT_EQ(rte_mempool_avail_count(s.pools().data), 512u);
+    EXPECT_EQ(rte_mempool_avail_count(s.pools().control), 128u);
+}
+
+TEST(memory, a_writer_that_found_none_is_woken_when_there_is_some) {
+    checked_scenario s{tight()};
+    remote& r = s.make_established();
+    auto hoard = take_all(s.pools().data, 0);
+    look_around(s);
+    EXPECT_EQ(s.send(r.id, "abc"), 0u);
+    EXPECT_FALSE(s.calls().allocate(100));
+    give_back(hoard);
+    look_around(s);
+    EXPECT_EQ(s.events(r.id), "writable");
+    EXPECT_EQ(s.send(r.id, "abc"), 3u);
+    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+}
+
+TEST(memory, text_already_queued_goes_out_when_mbufs_come_back) {
+    checked_scenario s{tight()};
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().send(r.id, std::as_bytes(std::span{"abc", 3})));
+    auto hoard = take_all(s.pools().data, 0);
+    s.core().run_timers(s.now());
+    s.core().output(s.now());
+    EXPECT_EQ(r.heard(), "");
+    give_back(hoard);
+    s.turn();
+    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+}
+
+TEST(memory, a_writer_is_held_back_and_told_when_it_may_go_on) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    std::size_t sent = 0;
+    for (;;) {
+        const std::string text = octets(4096, sent);
+        const auto n = s.calls().send(r.id, std::as_bytes(std::span{text}));
+        ASSERT_TRUE(n);
+        sent += *n;
+        if (*n < 4096) {
+            break;
+        }
+    }
+    EXPECT_LE(sent, 200000u);
+    s.turn();
+    EXPECT_EQ(s.events(r.id), "");
+    std::string all;
+    while (all.size() < sent) {
+        for (const auto& h : r.heard_segments()) {
+            all += h.text;
+        }
+        r.send(seg("."));
+    }
+    EXPECT_EQ(all, octets(sent));
+    EXPECT_EQ(s.events(r.id), "writable");
+}
+
+}  // namespace
+}  // namespace lastack::test
