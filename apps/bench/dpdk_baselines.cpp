@@ -36,28 +36,6 @@ std::size_t heap_mib(const timewait_options& o) {
     return 64 + ((entries_of(o) * each) >> 20) * 2;
 }
 
-lastack::result<bool, std::string> start_eal(const timewait_options& o, bool huge,
-                                             std::vector<std::string> words) {
-    if (words.empty()) {
-        words = {"--no-pci", "--no-telemetry", "--no-shconf", "--log-level=lib.*:error"};
-        if (huge && free_huge_bytes() >= heap_mib(o) << 20) {
-            words.push_back("--in-memory");
-        } else {
-            words.insert(words.end(), {"--no-huge", "-m", std::to_string(heap_mib(o))});
-        }
-    }
-    words.insert(words.begin(), "lastack-bench");
-    std::vector<char*> argv;
-    for (std::string& word : words) {
-        argv.push_back(word.data());
-    }
-    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
-        return lastack::failure{std::string("EAL does not start: ") + rte_strerror(rte_errno) +
-                                "; see its arguments, or leave them out"};
-    }
-    return true;
-}
-
 baseline measure_rte_timer(const timewait_options& o, progress& bar) {
     const std::uint32_t count = entries_of(o);
     const hardware_counters counters;
@@ -170,12 +148,30 @@ lastack::result<baseline, std::string> measure_rte_hash(const timewait_options& 
 
 }  // namespace
 
-lastack::result<std::vector<baseline>, std::string> measure_dpdk(
-    const timewait_options& o, bool huge, const std::vector<std::string>& eal_words,
-    progress& bar) {
-    if (const auto started = start_eal(o, huge, eal_words); !started.ok()) {
-        return lastack::failure{started.error()};
+lastack::result<bool, std::string> start_eal(const timewait_options& o, bool huge,
+                                             std::vector<std::string> words) {
+    if (words.empty()) {
+        words = {"--no-pci", "--no-telemetry", "--no-shconf", "--log-level=lib.*:error"};
+        if (huge && free_huge_bytes() >= heap_mib(o) << 20) {
+            words.push_back("--in-memory");
+        } else {
+            words.insert(words.end(), {"--no-huge", "-m", std::to_string(heap_mib(o))});
+        }
     }
+    words.insert(words.begin(), "lastack-bench");
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+        argv.push_back(word.data());
+    }
+    if (rte_eal_init(static_cast<int>(argv.size()), argv.data()) < 0) {
+        return lastack::failure{std::string("EAL does not start: ") + rte_strerror(rte_errno) +
+                                "; see its arguments, or leave them out"};
+    }
+    return true;
+}
+
+lastack::result<std::vector<baseline>, std::string> measure_dpdk(const timewait_options& o,
+                                                                 progress& bar) {
     std::vector<baseline> both;
     both.push_back(measure_rte_timer(o, bar));
     auto hashed = o.family == 6 ? measure_rte_hash<key6>(o, bar) : measure_rte_hash<key4>(o, bar);

@@ -8,7 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
-#include <cstring>
+#include <ctime>
 #include <fstream>
 #include <sstream>
 
@@ -51,6 +51,12 @@ std::size_t resident_bytes() {
 std::size_t free_huge_bytes() {
     // HugePages_Free is a count and has no unit; every page is 2 MiB.
     return (sum_of("/proc/meminfo", {"HugePages_Free:"}) >> 10) * (std::size_t{2} << 20);
+}
+
+double thread_nanoseconds() {
+    timespec t{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) * 1e9 + static_cast<double>(t.tv_nsec);
 }
 
 hardware_counters::hardware_counters()

@@ -62,11 +62,15 @@ struct baseline {
 lastack::result<timewait_figures, std::string> measure_timewait(const timewait_options& o,
                                                                 progress& bar);
 
-// The same records on the timer wheel; rte_timer and rte_hash, for which EAL is started with
-// `eal_words` (empty: with what it needs for memory and nothing else).
+// The same records on the timer wheel.
 baseline measure_wheel(const timewait_options& o, progress& bar);
-lastack::result<std::vector<baseline>, std::string> measure_dpdk(
-    const timewait_options& o, bool huge, const std::vector<std::string>& eal_words, progress& bar);
+
+// rte_timer and rte_hash, after EAL has been started: with these words, or, when there are none,
+// with what the two need for memory and nothing else.
+lastack::result<bool, std::string> start_eal(const timewait_options& o, bool huge,
+                                             std::vector<std::string> words);
+lastack::result<std::vector<baseline>, std::string> measure_dpdk(const timewait_options& o,
+                                                                 progress& bar);
 
 void print_text(const timewait_options& o, const timewait_figures& f,
                 const std::vector<baseline>& others);

@@ -126,6 +126,15 @@ void server::on_turn(local_stack& s, std::chrono::microseconds now) {
     }
 }
 
+void server::on_drain(local_stack& s) {
+    draining_ = true;
+    for (client& c : clients_) {
+        if (c.id != conn_id{} && c.doing == phase::reading && c.begun == none) {
+            close(s, c);
+        }
+    }
+}
+
 // --- requests in ---
 
 void server::read(local_stack& s, client& c) {
@@ -199,9 +208,9 @@ response server::answer_to(const request& r) {
     } else {
         what = &page_for(r.status);
     }
-    const persistence after = !r.keep_alive ? persistence::close
-                              : r.http_1_1  ? persistence::implied
-                                            : persistence::stated;
+    const persistence after = !r.keep_alive || draining_ ? persistence::close
+                              : r.http_1_1               ? persistence::implied
+                                                         : persistence::stated;
     return {what, second_, r.head, after};
 }
 

@@ -40,7 +40,7 @@ struct settings {
     close_first who_closes = close_first::server;
     std::chrono::milliseconds idle_timeout{60000};
     std::size_t connections = 0;  // a core; 0: as many as its stack can hold
-    std::size_t begun = 4096;          // requests that have arrived in part, a core
+    std::size_t begun = 4096;     // requests that have arrived in part, a core
 };
 
 // Written by one core only; the main program adds them up when the cores have stopped.
@@ -66,6 +66,8 @@ class server {
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_ended(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_turn(lastack::local_stack& s, std::chrono::microseconds now);
+    // Idle clients are closed now, the others behind the answer to their request.
+    void on_drain(lastack::local_stack& s);
 
   private:
     static constexpr std::uint32_t none = ~0u;
@@ -108,6 +110,7 @@ class server {
     }
 
     settings options_;
+    bool draining_ = false;
     const site* site_;
     std::vector<client> clients_;  // reserved, never moved
     std::vector<std::uint32_t> free_clients_;

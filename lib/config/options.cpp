@@ -18,6 +18,9 @@ constexpr auto fixed = change::at_start;
 using s = settings;
 
 constexpr std::array table{
+    option{"lastack.close_wait_warn_s", &s::close_wait_warn_s, "s", 0, longest_s, live,
+           "Age in CLOSE_WAIT at which a connection is warned of, since only the application can "
+           "end it (by closing); 0 never warns."},
     option{"lastack.connections", &s::connections, "connections", 1, 1u << 26, fixed,
            "Connections reserved at start, over all cores; those in TIME_WAIT are not among them."},
     option{"lastack.delayed_ack_ms", &s::delayed_ack_ms, "ms", 0, 500, live,
@@ -110,6 +113,11 @@ constexpr std::array table{
     option{"net.ipv4.tcp_timestamps", &s::tcp_timestamps, "", 0, 2, live,
            "Timestamps (RFC 7323): 0 off, 1 with a random offset for each pair of hosts, 2 "
            "without an offset."},
+    option{"net.ipv4.tcp_tw_reuse", &s::tcp_tw_reuse, "", 0, 2, live,
+           "Whether connect() may take the place of a TIME_WAIT record whose connection had "
+           "timestamps: 0 never, 1 always, 2 if both addresses are this stack's own."},
+    option{"net.ipv4.tcp_tw_reuse_delay", &s::tcp_tw_reuse_delay, "ms", 0, 60000, live,
+           "How old a TIME_WAIT record must be for that."},
     option{"net.ipv4.tcp_window_scaling", &s::tcp_window_scaling, "", 0, 1, live,
            "1 offers and uses window scaling (RFC 7323)."},
     option{"net.ipv4.tcp_wmem", &s::tcp_wmem, "octets", 1, most, live,
@@ -220,11 +228,6 @@ std::vector<std::string_view> keys() {
     return all;
 }
 
-std::string default_text(const option& o) {
-    const auto text = get(settings{}, o);
-    return text.empty() ? "none" : text;
-}
-
 }  // namespace
 
 std::span<const option> options() {
@@ -301,6 +304,11 @@ std::string get(const settings& all, const option& o) {
         o.where);
 }
 
+std::string default_text(const option& o) {
+    const auto text = get(settings{}, o);
+    return text.empty() ? "none" : text;
+}
+
 result<settings, std::string> resolve(settings all) {
     for (const option& o : table) {
         if (o.capacity == nullptr) {
@@ -322,6 +330,23 @@ result<settings, std::string> resolve(settings all) {
                        std::to_string(all.tcp_rto_max_ms) + " ms"};
     }
     return all;
+}
+
+result<settings, std::string> change_running(const settings& now, std::string_view key,
+                                             std::string_view text) {
+    settings next = now;
+    if (const auto done = set(next, key, text); !done) {
+        return failure{done.error()};
+    }
+    std::string name(trim(key));
+    std::replace(name.begin(), name.end(), '/', '.');
+    if (find_option(name)->when == change::at_start) {
+        return failure{name +
+                       " is fixed at start, where it reserves memory or is read once; "
+                       "start again with --set " +
+                       name + "=" + std::string(trim(text))};
+    }
+    return resolve(next);
 }
 
 std::string range_text(const option& o) {

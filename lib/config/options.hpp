@@ -55,10 +55,16 @@ result<bool, std::string> set_assignment(settings&, std::string_view assignment)
 
 // The value as text that set() takes back (as_reserved prints as the capacity's key).
 std::string get(const settings&, const option&);
+// Its default in the same way; "none" for an empty one.
+std::string default_text(const option&);
 
 // Checks what one row cannot see (limits above what is reserved, a minimum above its maximum) and
 // puts the capacity where a limit was left to it.
 result<settings, std::string> resolve(settings);
+
+// What the settings become when one is changed while the stack runs. `now` is resolved already.
+result<settings, std::string> change_running(const settings& now, std::string_view key,
+                                             std::string_view text);
 
 // "0 to 255", "refuse or evict_oldest": what set() accepts.
 std::string range_text(const option&);

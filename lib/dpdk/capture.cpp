@@ -43,7 +43,7 @@ result<std::unique_ptr<capture_file>, std::string> capture_file::open(
     const std::string& path, const std::vector<std::string>& port_names) {
     std::FILE* file = std::fopen(path.c_str(), "wbe");
     if (file == nullptr) {
-        return failure{"--capture " + path + " cannot be made: " + std::strerror(errno)};
+        return failure{"capture file " + path + " cannot be made: " + std::strerror(errno)};
     }
     std::unique_ptr<capture_file> made(new capture_file(file));
     pcapng::append_section_header(made->text_, "lastack");
@@ -52,7 +52,7 @@ result<std::unique_ptr<capture_file>, std::string> capture_file::open(
     }
     if (std::fwrite(made->text_.data(), 1, made->text_.size(), file) != made->text_.size() ||
         std::fflush(file) != 0) {
-        return failure{"--capture " + path + " cannot be written: " + std::strerror(errno)};
+        return failure{"capture file " + path + " cannot be written: " + std::strerror(errno)};
     }
     return made;
 }
@@ -70,6 +70,7 @@ bool capture_file::drain(capture_ring& ring) {
         pcapng::append_packet(text_, {s.port, static_cast<std::uint64_t>(s.time_us), s.way,
                                       s.length, std::span(s.octets, s.captured)});
         ring.free_.push(index);
+        ++frames_;
     }
     const bool written = std::fwrite(text_.data(), 1, text_.size(), file_) == text_.size();
     return std::fflush(file_) == 0 && written;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// --capture: frames as the ports see them, from the workers to a pcapng file.
+// Captures: frames as the ports see them, from the workers to a pcapng file.
 //
 // A worker copies each frame into a slot of its own ring; the logging thread writes them out. The
-// slots (2 KiB each, 8 MiB a worker, only with --capture) do not move: two queues pass their
+// slots (2 KiB each, 8 MiB a worker, from the first capture on) do not move: two queues pass their
 // indices, full ones one way and free ones back. Without a free slot the frame is not captured,
 // and counted; the worker never waits.
 #pragma once
@@ -69,11 +69,13 @@ class capture_file {
     // Moves what the ring holds into the file, about a megabyte at most. Returns false once the
     // file can no longer be written (the disk is full); the ring is emptied all the same.
     bool drain(capture_ring&);
+    std::uint64_t frames() const { return frames_; }  // written so far
 
   private:
     explicit capture_file(std::FILE* file) : file_(file) {}
     std::FILE* file_;
     std::string text_;  // kept to reuse its memory
+    std::uint64_t frames_ = 0;
 };
 
 }  // namespace lastack::dpdk

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The control thread while workers run: signals, the time limit, phases, statistics.
+#include <poll.h>
 #include <rte_launch.h>
 #include <rte_lcore.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
-#include <ctime>
 #include <thread>
 
 #include "dpdk/runtime_impl.hpp"
@@ -37,6 +39,30 @@ void print(const std::string& text) {
     std::fflush(stdout);
 }
 
+// SIGINT and SIGTERM, which every thread blocks, as something to poll.
+class signal_source {
+  public:
+    signal_source() {
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        fd_ = ::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    }
+    ~signal_source() { ::close(fd_); }
+    signal_source(const signal_source&) = delete;
+    int fd() const { return fd_; }
+    // 0 when none has come.
+    int take() const {
+        signalfd_siginfo info{};
+        const bool came = ::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);
+        return came ? static_cast<int>(info.ssi_signo) : 0;
+    }
+
+  private:
+    int fd_;
+};
+
 }  // namespace
 
 int runtime_impl::run_workers(void (*loop)(worker&, void*), void* make_handler) {
@@ -49,30 +75,49 @@ int runtime_impl::run_workers(void (*loop)(worker&, void*), void* make_handler) 
     for (std::size_t i = 0; i < launches.size(); ++i) {
         rte_eal_remote_launch(lcore_main, &launches[i], lcores_[i]);
     }
+    start_telemetry();
     control();
+    telemetry_.reset();
     for (const auto lcore : lcores_) {
         rte_eal_wait_lcore(lcore);
     }
+    snapshot last;
     for (const auto& w : workers_) {
-        w->take_last_snapshot();
+        last.add(w->last_snapshot());
     }
     logging_.reset();  // writes what is left, before the counts
     if (steering_.failed.load()) {
         std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), steering_.reason.c_str());
         return 2;
     }
-    print(final_counts(sum_counters(), sum_snapshots()));
+    print(final_counts(sum_counters(), last));
     return 0;
 }
 
+void runtime_impl::start_telemetry() {
+    std::vector<lcore_worker*> workers;
+    std::vector<worker_rings*> rings;
+    for (const auto& w : workers_) {
+        workers.push_back(w.get());
+        rings.push_back(&w->rings());
+    }
+    desk_.emplace(workers);
+    live_.emplace(config_.values, workers.size() * ports_.size(), *desk_);
+    capture_.emplace(rings, port_names(), *logging_, *desk_, options_.capture);
+    watch_.emplace(*desk_, *live_);
+    telemetry_.emplace(
+        telemetry::sources{options_.program, workers, lcores_, *desk_, *live_, *capture_});
+}
+
 void runtime_impl::control() {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    const timespec wait{0, std::chrono::nanoseconds(look_every).count()};
+    const signal_source signals;
     while (phase_ != phase::ended) {
-        steer(::sigtimedwait(&signals, nullptr, &wait));
+        pollfd ready[]{{signals.fd(), POLLIN, 0}, {desk_->wake_fd(), POLLIN, 0}};
+        ::poll(ready, std::size(ready), static_cast<int>(look_every.count()));
+        desk_->clear_wake();
+        desk_->forward();
+        steer(signals.take());
+        watch_->poll(clock::now());
         if (options_.stats.count() > 0 && clock::now() - last_statistics_ >= options_.stats) {
             print_statistics();
         }
@@ -87,7 +132,7 @@ void runtime_impl::steer(int signal) {
     } else if (phase_ == phase::running) {
         const bool over = options_.run_for.count() > 0 && now - started_ >= options_.run_for;
         if (signal > 0 || over || steering_.stop_asked.load()) {
-            begin(phase::draining, milliseconds(config_.values.drain_ms));
+            begin(phase::draining, milliseconds(live_->now().drain_ms));
         }
     } else if (all_idle()) {
         begin(phase::ended, {});
@@ -124,33 +169,32 @@ counter_sums runtime_impl::sum_counters() const {
 }
 
 // A worker that does not answer (its handler hangs) is left out, so that control never waits.
-snapshot runtime_impl::sum_snapshots() const {
-    snapshot sum;
-    for (const auto& w : workers_) {
-        if (const auto* answered = w->answered_snapshot()) {
-            sum.add(*answered);
-        }
-    }
-    return sum;
-}
-
 void runtime_impl::print_statistics() {
     const auto now = clock::now();
-    for (const auto& w : workers_) {
-        w->ask_snapshot();
+    std::vector<std::shared_ptr<snapshot_task>> asked;
+    std::vector<task_desk::task_pointer> tasks;
+    for (std::size_t i = 0; i < workers_.size(); ++i) {
+        asked.push_back(std::make_shared<snapshot_task>());
+        tasks.push_back(asked.back());
     }
+    desk_->post(tasks);
+    desk_->forward();
     const auto deadline = now + milliseconds(100);
-    const auto answered = [this] {
-        return std::all_of(workers_.begin(), workers_.end(),
-                           [](const auto& w) { return w->answered_snapshot() != nullptr; });
+    const auto answered = [&] {
+        return std::all_of(asked.begin(), asked.end(), [](const auto& t) { return t->done(); });
     };
     while (!answered() && clock::now() < deadline) {
         std::this_thread::sleep_for(milliseconds(1));
     }
+    snapshot sum;
+    for (const auto& t : asked) {
+        if (t->done()) {
+            sum.add(t->taken);
+        }
+    }
     const auto sums = sum_counters();
     const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(now - started_);
-    print(statistics_line(uptime, sums, last_sums_, now - last_statistics_, sum_snapshots()) +
-          "\n");
+    print(statistics_line(uptime, sums, last_sums_, now - last_statistics_, sum) + "\n");
     last_sums_ = sums;
     last_statistics_ = now;
 }

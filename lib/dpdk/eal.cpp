@@ -274,6 +274,9 @@ result<bool, std::string> start_eal(const std::vector<std::string>& arguments) {
     if (quiet) {
         rte_openlog_stream(stderr);
         rte_log_set_global_level(RTE_LOG_ERR);
+        // net_tap complains at each start and stop that there is no secondary process to tell. What
+        // does go wrong with a port is in what its calls return.
+        rte_log_set_level_pattern("pmd.net.tap", RTE_LOG_CRIT);
     }
     std::fclose(kept);
     keep_complaint({text, size});

@@ -4,6 +4,7 @@
 #include <rte_ethdev.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace lastack::dpdk {
 namespace {
@@ -16,6 +17,7 @@ void snapshot::add(const stack::core& core) {
     snapshot one;
     one.states = core.states();
     one.outcomes = core.outcomes();
+    one.resets = core.tcp().resets();
     add(one);
 }
 
@@ -29,6 +31,9 @@ void snapshot::add(const snapshot& other) {
     states.mbufs_held += other.states.mbufs_held;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         outcomes[i] += other.outcomes[i];
+    }
+    for (std::size_t i = 0; i < resets.size(); ++i) {
+        resets[i] += other.resets[i];
     }
 }
 
@@ -46,6 +51,7 @@ result<bool, std::string> lcore_worker::attach(const port& p, const stack::core_
     }
     attached_.push_back(std::make_unique<attached>(*this, p, std::move(*core)));
     attached_.back()->core->set_transmit({transmit, attached_.back().get()});
+    cores_.push_back(attached_.back()->core.get());
     return true;
 }
 
@@ -61,13 +67,13 @@ std::uint16_t lcore_worker::transmit(void* context, rte_mbuf** frames, std::uint
         }
         n = good;
     }
-    auto* capture = a.owner.rings_.capture.get();
-    if (capture == nullptr) {
+    if (!a.owner.rings_.capturing) {
         return rte_eth_tx_burst(a.port, queue, frames, n);
     }
     // A frame that the port has taken may be gone, so it is copied before; one that a full queue
     // refuses is offered again, and then captured twice.
-    capture->add(std::span(frames, n), a.port, pcapng::direction::outbound, a.owner.now_);
+    a.owner.rings_.capture->add(std::span(frames, n), a.port, pcapng::direction::outbound,
+                                a.owner.now_);
     return rte_eth_tx_burst(a.port, queue, frames, n);
 }
 
@@ -82,7 +88,7 @@ bool lcore_worker::turn() {
         const auto n =
             rte_eth_rx_burst(a->port, static_cast<std::uint16_t>(index_), frames.data(), burst);
         if (n > 0) {
-            if (rings_.capture) {
+            if (rings_.capturing) {
                 rings_.capture->add(std::span(frames.data(), n), a->port,
                                     pcapng::direction::inbound, now_);
             }
@@ -95,9 +101,7 @@ bool lcore_worker::turn() {
     if (phase_ != phase::running) {
         idle_.store(idle, std::memory_order_release);
     }
-    if (asked_.load(std::memory_order_relaxed) != answered_.load(std::memory_order_relaxed)) {
-        answer_snapshot();
-    }
+    run_task();
     return phase_ != phase::ended;
 }
 
@@ -110,7 +114,7 @@ void lcore_worker::follow(phase wanted) {
     if (before == phase::running && wanted != phase::ended) {
         drain_begins_ = true;
         for (const auto& a : attached_) {
-            a->core->drain();
+            a->core->stop_listening();
         }
     }
     if (wanted == phase::resetting) {
@@ -135,19 +139,22 @@ std::uint64_t lcore_worker::counter_sum(counter c) const {
     return sum;
 }
 
-void lcore_worker::answer_snapshot() {
-    const auto asked = asked_.load(std::memory_order_relaxed);
-    snapshot_ = {};
-    for (const auto& a : attached_) {
-        snapshot_.add(*a->core);
+// A slice of what another thread asked for, after the turn's own work.
+void lcore_worker::run_task() {
+    if (task_ == nullptr && !tasks_.pop(task_)) {
+        return;
     }
-    answered_.store(asked, std::memory_order_release);
+    if (task_->run(cores_)) {
+        std::exchange(task_, nullptr)->finish();
+    }
 }
 
-const snapshot* lcore_worker::answered_snapshot() const {
-    const bool done =
-        answered_.load(std::memory_order_acquire) == asked_.load(std::memory_order_relaxed);
-    return done ? &snapshot_ : nullptr;
+snapshot lcore_worker::last_snapshot() const {
+    snapshot sum;
+    for (const auto* c : cores_) {
+        sum.add(*c);
+    }
+    return sum;
 }
 
 }  // namespace lastack::dpdk

@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <boost/lockfree/spsc_queue.hpp>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -15,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "dpdk/core_task.hpp"
 #include "dpdk/cycle_clock.hpp"
 #include "dpdk/logging.hpp"
 #include "dpdk/port.hpp"
@@ -43,6 +45,7 @@ struct steering {
 struct snapshot {
     stack::state_counts states;
     std::array<std::uint64_t, close_outcome_count> outcomes{};
+    std::array<std::uint64_t, teardown::event_count> resets{};  // sent, by what asked for them
 
     void add(const stack::core&);
     void add(const snapshot&);
@@ -70,11 +73,10 @@ class lcore_worker final : public worker {
     worker_rings& rings() { return rings_; }
     bool idle() const { return idle_.load(std::memory_order_acquire); }
     std::uint64_t counter_sum(counter) const;
-    void ask_snapshot() { asked_.fetch_add(1, std::memory_order_relaxed); }
-    // Null until the worker has answered.
-    const snapshot* answered_snapshot() const;
+    // The task stays alive until it is done. False when the queue is full.
+    bool give(core_task* t) { return tasks_.push(t); }
     // Once the worker has left.
-    void take_last_snapshot() { answer_snapshot(); }
+    snapshot last_snapshot() const;
 
   private:
     struct attached {
@@ -89,7 +91,7 @@ class lcore_worker final : public worker {
 
     static std::uint16_t transmit(void* context, rte_mbuf** frames, std::uint16_t n);
     void follow(phase);
-    void answer_snapshot();
+    void run_task();
 
     unsigned index_;
     steering& shared_;
@@ -99,9 +101,9 @@ class lcore_worker final : public worker {
     bool drain_begins_ = false;
     std::vector<std::unique_ptr<attached>> attached_;  // the transmit hook points at each
     std::atomic<bool> idle_{false};
-    std::atomic<std::uint32_t> asked_{0};
-    std::atomic<std::uint32_t> answered_{0};
-    snapshot snapshot_;
+    std::vector<stack::core*> cores_;
+    boost::lockfree::spsc_queue<core_task*, boost::lockfree::capacity<64>> tasks_;
+    core_task* task_ = nullptr;  // in hand
     worker_rings rings_;
 };
 

@@ -61,21 +61,17 @@ void use_rings(worker_rings* rings) {
     rings_of_this_thread = rings;
 }
 
-logging_thread::logging_thread(std::vector<worker_rings*> rings, std::unique_ptr<capture_file> file)
-    : rings_(std::move(rings)), told_dropped_(rings_.size()), file_(std::move(file)) {
+logging_thread::logging_thread(std::vector<worker_rings*> rings)
+    : rings_(std::move(rings)), told_dropped_(rings_.size()) {
     thread_ = std::thread([this] { run(); });
 }
 
 logging_thread::~logging_thread() {
     stop_.store(true, std::memory_order_release);
     thread_.join();
-    std::uint64_t dropped = 0;
-    for (const auto* r : rings_) {
-        dropped += r->capture ? r->capture->dropped() : 0;
-    }
-    if (dropped != 0) {
+    if (const auto missed = capture_counts().missed; missed != 0) {
         log(log_level::warning,
-            "capture: " + std::to_string(dropped) + " frames are missing, the ring was full");
+            "capture: " + std::to_string(missed) + " frames are missing, the ring was full");
     }
 }
 
@@ -108,15 +104,58 @@ bool logging_thread::pass() {
                                         " log lines were dropped, the ring was full");
             told_dropped_[i] = dropped;
         }
-        if (r.capture && file_) {
-            found = r.capture->waiting() || found;
-            if (!file_->drain(*r.capture) && !capture_failed_) {
-                capture_failed_ = true;
-                log(log_level::error, "capture: the file cannot be written; is the disk full?");
-            }
+    }
+    return drain_captures() || found;
+}
+
+std::uint64_t logging_thread::dropped() const {
+    std::uint64_t frames = 0;
+    for (const auto* r : rings_) {
+        frames += r->capture ? r->capture->dropped() : 0;
+    }
+    return frames;
+}
+
+bool logging_thread::drain_captures() {
+    const std::lock_guard hold(capture_lock_);
+    bool found = false;
+    for (auto* r : rings_) {
+        if (!r->capture || !file_) {
+            continue;
+        }
+        found = r->capture->waiting() || found;
+        if (!file_->drain(*r->capture) && !capture_failed_) {
+            capture_failed_ = true;
+            log(log_level::error, "capture: the file cannot be written; is the disk full?");
         }
     }
     return found;
+}
+
+void logging_thread::begin_capture(std::unique_ptr<capture_file> file) {
+    const std::lock_guard hold(capture_lock_);
+    for (auto* r : rings_) {
+        if (!r->capture) {
+            r->capture = std::make_unique<capture_ring>();
+        }
+    }
+    dropped_before_ = dropped();
+    capture_failed_ = false;
+    file_ = std::move(file);
+}
+
+void logging_thread::end_capture() {
+    // As much as the rings hold, even if a worker that hangs has not stopped filling its own.
+    for (std::size_t left = capture_ring::slots; left > 0 && drain_captures(); --left) {
+    }
+    last_ = capture_counts();
+    const std::lock_guard hold(capture_lock_);
+    file_.reset();
+}
+
+logging_thread::counts logging_thread::capture_counts() {
+    const std::lock_guard hold(capture_lock_);
+    return file_ ? counts{file_->frames(), dropped() - dropped_before_} : last_;
 }
 
 }  // namespace dpdk

@@ -9,6 +9,7 @@
 #include <boost/lockfree/spsc_queue.hpp>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <thread>
 #include <vector>
@@ -30,7 +31,8 @@ static_assert(sizeof(log_record) <= 248);
 struct worker_rings {
     boost::lockfree::spsc_queue<log_record, boost::lockfree::capacity<1024>> log;
     std::atomic<std::uint64_t> log_dropped{0};
-    std::unique_ptr<capture_ring> capture;  // only with --capture
+    std::unique_ptr<capture_ring> capture;  // from the first capture on
+    bool capturing = false;                 // the worker's own: only a task changes it
 };
 
 // From now on the calling thread's log() goes into these rings; nullptr: straight to spdlog.
@@ -38,19 +40,35 @@ void use_rings(worker_rings*);
 
 class logging_thread {
   public:
-    // `rings` outlive this object. `file` may be null.
-    logging_thread(std::vector<worker_rings*> rings, std::unique_ptr<capture_file> file);
+    // `rings` outlive this object.
+    explicit logging_thread(std::vector<worker_rings*> rings);
     // Writes what is left and ends.
     ~logging_thread();
+
+    // Makes the rings that are missing; from now on what they hold goes into `file`.
+    void begin_capture(std::unique_ptr<capture_file> file);
+    // Once no worker captures any more: writes what is left and closes the file.
+    void end_capture();
+    // Of the capture that runs, or ran last.
+    struct counts {
+        std::uint64_t frames = 0;
+        std::uint64_t missed = 0;
+    };
+    counts capture_counts();
 
   private:
     void run();
     // True if something was there.
     bool pass();
+    bool drain_captures();
+    std::uint64_t dropped() const;
 
     std::vector<worker_rings*> rings_;
     std::vector<std::uint64_t> told_dropped_;
+    std::mutex capture_lock_;  // guards the four below, and making rings
     std::unique_ptr<capture_file> file_;
+    std::uint64_t dropped_before_ = 0;  // frames, by earlier captures
+    counts last_;
     bool capture_failed_ = false;
     std::atomic<bool> stop_{false};
     std::thread thread_;

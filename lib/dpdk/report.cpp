@@ -3,13 +3,10 @@
 
 #include <cstdio>
 
+#include "dpdk/telemetry_text.hpp"
+
 namespace lastack::dpdk {
 namespace {
-
-// As `ss` prints them.
-constexpr std::array<std::string_view, teardown::state_count> state_names{
-    "CLOSED",     "LISTEN",     "SYN-SENT", "SYN-RECV", "ESTAB",    "FIN-WAIT-1",
-    "FIN-WAIT-2", "CLOSE-WAIT", "CLOSING",  "LAST-ACK", "TIME-WAIT"};
 
 std::string row(std::string_view name, std::uint64_t value) {
     char text[96];
@@ -20,9 +17,9 @@ std::string row(std::string_view name, std::uint64_t value) {
 
 std::string states_text(const stack::state_counts& states) {
     std::string text;
-    for (std::size_t i = 0; i < state_names.size(); ++i) {
+    for (std::size_t i = 0; i < ss_names.size(); ++i) {
         if (states.by_state[i] != 0) {
-            text += " " + std::string(state_names[i]) + " " + std::to_string(states.by_state[i]);
+            text += " " + std::string(ss_names[i]) + " " + std::to_string(states.by_state[i]);
         }
     }
     return text.empty() ? " none" : text;

@@ -208,26 +208,21 @@ outcome runtime_impl::make_stacks() {
 }
 
 outcome runtime_impl::start_logging() {
-    std::unique_ptr<capture_file> file;
+    std::vector<worker_rings*> rings;
+    for (const auto& w : workers_) {
+        rings.push_back(&w->rings());
+    }
+    logging_.emplace(rings);
     if (!options_.capture.empty()) {
-        std::vector<std::string> names;
-        for (const auto& p : ports_) {
-            names.push_back(p.name);
-        }
-        auto opened = capture_file::open(options_.capture, names);
+        auto opened = capture_file::open(options_.capture, port_names());
         if (!opened) {
             return failure{opened.error()};
         }
-        file = std::move(*opened);
-    }
-    std::vector<worker_rings*> rings;
-    for (const auto& w : workers_) {
-        if (file) {
-            w->rings().capture = std::make_unique<capture_ring>();
+        logging_->begin_capture(std::move(*opened));
+        for (auto* r : rings) {
+            r->capturing = true;
         }
-        rings.push_back(&w->rings());
     }
-    logging_.emplace(std::move(rings), std::move(file));
     if (!options_.foreign_settings().empty()) {
         std::string names;
         for (const auto& name : options_.foreign_settings()) {
@@ -236,6 +231,14 @@ outcome runtime_impl::start_logging() {
         log(log_level::info, "--sysctl-file: not settings of this stack, ignored: " + names);
     }
     return true;
+}
+
+std::vector<std::string> runtime_impl::port_names() const {
+    std::vector<std::string> names;
+    for (const auto& p : ports_) {
+        names.push_back(p.name);
+    }
+    return names;
 }
 
 std::string runtime_impl::describe() const {

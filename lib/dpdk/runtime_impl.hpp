@@ -10,12 +10,18 @@
 #include <vector>
 
 #include "config/configuration.hpp"
+#include "dpdk/capture_switch.hpp"
+#include "dpdk/close_wait_watch.hpp"
 #include "dpdk/lcore_worker.hpp"
+#include "dpdk/live_settings.hpp"
 #include "dpdk/logging.hpp"
 #include "dpdk/memory.hpp"
 #include "dpdk/port.hpp"
 #include "dpdk/report.hpp"
 #include "dpdk/secret.hpp"
+#include "dpdk/task_desk.hpp"
+#include "dpdk/tasks.hpp"
+#include "dpdk/telemetry.hpp"
 #include "lastack/runtime.hpp"
 
 namespace lastack::dpdk {
@@ -42,12 +48,13 @@ class runtime_impl final : public runtime {
     result<bool, std::string> make_stacks();
     result<bool, std::string> start_logging();
 
+    std::vector<std::string> port_names() const;
+    void start_telemetry();
     void control();
     void begin(phase, clock::duration time_for_it);
     void steer(int signal);
     bool all_idle() const;
     counter_sums sum_counters() const;
-    snapshot sum_snapshots() const;
     void print_statistics();
 
     runtime_options options_;
@@ -61,6 +68,11 @@ class runtime_impl final : public runtime {
     steering steering_;
     std::vector<std::unique_ptr<lcore_worker>> workers_;
     std::optional<logging_thread> logging_;
+    std::optional<task_desk> desk_;
+    std::optional<live_settings> live_;
+    std::optional<capture_switch> capture_;
+    std::optional<close_wait_watch> watch_;
+    std::optional<telemetry> telemetry_;
 
     phase phase_ = phase::running;
     clock::time_point started_{};

@@ -102,4 +102,14 @@ const std::vector<std::uint16_t>& runtime_options::listen() const {
     return values_->stack.listen;
 }
 
+std::vector<ip_address> runtime_options::addresses(unsigned port) const {
+    std::vector<ip_address> found;
+    for (const auto& a : values_->stack.addresses) {
+        if (a.port == port) {
+            found.push_back(a.prefix.address);
+        }
+    }
+    return found;
+}
+
 }  // namespace lastack

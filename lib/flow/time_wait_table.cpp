@@ -4,6 +4,10 @@
 #include <algorithm>
 #include <cstring>
 
+#ifdef __SSE4_1__
+#include <smmintrin.h>
+#endif
+
 namespace lastack::flow {
 
 namespace {
@@ -12,7 +16,7 @@ constexpr std::uint32_t ack_unit_ms = 4;
 constexpr std::uint32_t ack_forgotten_ms = 64'000;  // no limit reaches further back
 constexpr std::uint32_t horizon_max_ms = 64'000;    // must stay below the calendar's ring
 
-constexpr std::uint32_t slack = 64;  // slots for one extra entry of the order
+constexpr std::uint32_t slack = 8;  // buckets for one extra entry of the order
 
 template <class T>
 T load(const std::byte* p) {
@@ -32,7 +36,7 @@ constexpr std::size_t ts_recent_at = 8;
 constexpr std::size_t window_at = 12;
 
 // With so many free slots in its first bucket a record does not look at the other one.
-constexpr std::uint32_t roomy = 3;
+constexpr std::uint32_t roomy = 2;
 
 // Set bits of a mask of eight. (Baseline x86-64 has no instruction for it.)
 constexpr std::uint32_t count8(std::uint32_t mask) {
@@ -54,7 +58,7 @@ std::size_t time_wait_table<Key>::bytes_for(std::uint32_t capacity) {
     const std::size_t buckets = buckets_for(capacity) + stash_buckets;
     const std::size_t slots = buckets * ways;
     return buckets * bucket_bytes + slots * sizeof(std::uint16_t) +
-           timer::calendar::bytes_for(static_cast<std::uint32_t>(slots + slots / slack));
+           timer::calendar::bytes_for(static_cast<std::uint32_t>(buckets + buckets / slack + 8));
 }
 
 template <class Key>
@@ -70,6 +74,7 @@ result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32
     made.bucket_count_ = buckets_for(capacity);
     made.last_ = now;
     made.clock_ms_ = now.raw;
+    made.queued_until_ = coarse(made.clock_ms_);
     const std::uint32_t buckets = made.bucket_count_ + stash_buckets;
     const std::string what = "TIME_WAIT table for " + std::to_string(capacity) + " records (" +
                              std::to_string(bytes_for(capacity)) + " bytes in all): ";
@@ -81,9 +86,9 @@ result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32
     if (!acks.ok()) {
         return failure{what + acks.error()};
     }
-    made.extras_max_ = buckets * ways / slack;
-    auto order = timer::calendar::make(buckets * ways + made.extras_max_, coarse(made.clock_ms_),
-                                       preference);
+    made.extras_max_ = buckets / slack + 8;
+    auto order =
+        timer::calendar::make(buckets + made.extras_max_, coarse(made.clock_ms_), preference);
     if (!order.ok()) {
         return failure{what + order.error()};
     }
@@ -117,7 +122,7 @@ void time_wait_table<Key>::set_horizon() {
             shortest = std::min(shortest, l.length_ms);
         }
     }
-    const std::uint32_t least = std::max(1000u, capacity_ / 4000);
+    const std::uint32_t least = std::max(1000u, capacity_ / 32000);
     horizon_ms_ = std::max(shortest, least);
 }
 
@@ -168,13 +173,71 @@ std::uint32_t time_wait_table<Key>::with_deadline(std::uint32_t meta,
 }
 
 template <class Key>
-void time_wait_table<Key>::queue(std::uint32_t slot, std::uint32_t day) {
-    std::uint32_t& meta = meta_at(slot);
-    meta |= queued_bit;
+typename time_wait_table<Key>::deadlines time_wait_table<Key>::deadlines_in(
+    std::uint32_t bucket, std::uint32_t today) const {
+    const std::uint32_t used = ~free_in(bucket) & 0xff;
+    const std::uint32_t* metas = &meta_at(bucket * ways);
+    deadlines d{0, 0, nothing_ahead};
+#ifdef __SSE4_1__
+    __m128i nearest = _mm_set1_epi32(-1);
+    const __m128i free = _mm_cmpeq_epi16(
+        _mm_load_si128(reinterpret_cast<const __m128i*>(tags(bucket))), _mm_setzero_si128());
+    for (std::uint32_t half = 0; half < 2; ++half) {
+        const __m128i meta = _mm_load_si128(reinterpret_cast<const __m128i*>(metas + half * 4));
+        __m128i left = _mm_and_si128(_mm_sub_epi32(meta, _mm_set1_epi32(static_cast<int>(today))),
+                                     _mm_set1_epi32(static_cast<int>(deadline_mask)));
+        const __m128i passed = _mm_cmpgt_epi32(left, _mm_set1_epi32(static_cast<int>(ahead_max)));
+        left = _mm_andnot_si128(passed, left);
+        const __m128i due = _mm_cmpeq_epi32(left, _mm_setzero_si128());
+        const __m128i absent =
+            half == 0 ? _mm_unpacklo_epi16(free, free) : _mm_unpackhi_epi16(free, free);
+        nearest = _mm_min_epu32(nearest, _mm_or_si128(left, _mm_or_si128(due, absent)));
+        const auto bits = [half](__m128i v) {
+            return static_cast<std::uint32_t>(_mm_movemask_ps(_mm_castsi128_ps(v))) << half * 4;
+        };
+        d.due |= bits(due);
+        d.acked |= bits(_mm_slli_epi32(meta, std::countl_zero(acked_bit)));
+    }
+    nearest = _mm_min_epu32(nearest, _mm_shuffle_epi32(nearest, 0x4e));
+    nearest = _mm_min_epu32(nearest, _mm_shuffle_epi32(nearest, 0xb1));
+    d.nearest = static_cast<std::uint32_t>(_mm_cvtsi128_si32(nearest));
+    d.due &= used;
+#else
+    for (std::uint32_t i = 0; i < ways; ++i) {
+        const std::uint32_t left = ahead(metas[i], today);
+        const std::uint32_t bit = used & 1u << i;
+        d.acked |= (metas[i] & acked_bit) != 0 ? 1u << i : 0;
+        d.due |= left == 0 ? bit : 0;
+        d.nearest = bit != 0 && left != 0 ? std::min(d.nearest, left) : d.nearest;
+    }
+#endif
+    return d;
+}
+
+template <class Key>
+void time_wait_table<Key>::queue(std::uint32_t bucket, std::uint32_t ticks_ahead) {
+    meta_at(bucket * ways) |= queued_bit;
     const std::uint32_t today = coarse(clock_ms_);
     const std::uint32_t limit = coarse_up(clock_ms_ + horizon_ms_) - today;
-    const std::uint32_t at = today + std::min(ahead(meta, today), limit);
-    order_.push(static_cast<std::int32_t>(day - at) > 0 ? day : at, slot);
+    const std::uint32_t at = today + std::min(ticks_ahead, limit);
+    if (static_cast<std::int32_t>(at - queued_until_) > 0) {
+        queued_until_ = at;
+    }
+    order_.push(at, bucket);
+}
+
+template <class Key>
+void time_wait_table<Key>::keep_order(std::uint32_t slot) {
+    const std::uint32_t bucket = slot / ways;
+    const std::uint32_t today = coarse(clock_ms_);
+    const std::uint32_t left = ahead(meta_at(slot), today);
+    if ((meta_at(bucket * ways) & queued_bit) == 0) {
+        queue(bucket, left);
+    } else if (static_cast<std::int32_t>(queued_until_ - (today + left)) > 0 &&
+               extras_ < extras_max_) {
+        ++extras_;
+        order_.push(today + left, bucket | extra_bit);
+    }
 }
 
 // --- look-up -----------------------------------------------------------------------------------
@@ -322,6 +385,7 @@ void time_wait_table<Key>::become_time_wait(time_wait_slot slot, seq32 rcv_nxt, 
     const std::uint32_t lane_index = lane_for(length);
     ++lanes_[lane_index].count;
     meta = with_deadline(meta, lane_index);
+    keep_order(slot.raw);
 }
 
 template <class Key>
@@ -339,14 +403,22 @@ milliseconds time_wait_table<Key>::remaining(time_wait_slot slot, tick now) cons
     return milliseconds{ticks == 0 ? 0 : ticks * coarse_tick_ms - gone};
 }
 
-// The stamp's 16 bits of 4 ms reach 262 s. It is dropped when the record's entry in the expiry
+template <class Key>
+milliseconds time_wait_table<Key>::age(time_wait_slot slot, tick now) const {
+    const lane& l = lanes_[(meta_at(slot.raw) & lane_mask) >> lane_shift];
+    return std::max(milliseconds{l.length_ms} - remaining(slot, now), milliseconds{0});
+}
+
+// The stamp's 16 bits of 4 ms reach 262 s. It is dropped when the bucket's entry in the expiry
 // order comes up, at most a minute apart, so it is never old enough to look new.
 template <class Key>
-void time_wait_table<Key>::forget_old_ack(std::uint32_t slot) {
-    if ((meta_at(slot) & acked_bit) != 0) {
-        const auto age = static_cast<std::uint16_t>(clock_ms_ / ack_unit_ms - acks_[slot]);
-        if (age >= ack_forgotten_ms / ack_unit_ms) {
-            meta_at(slot) &= ~acked_bit;
+void time_wait_table<Key>::forget_old_acks(std::uint32_t bucket) {
+    for (std::uint32_t slot = bucket * ways; slot < (bucket + 1) * ways; ++slot) {
+        if ((meta_at(slot) & acked_bit) != 0) {
+            const auto age = static_cast<std::uint16_t>(clock_ms_ / ack_unit_ms - acks_[slot]);
+            if (age >= ack_forgotten_ms / ack_unit_ms) {
+                meta_at(slot) &= ~acked_bit;
+            }
         }
     }
 }
@@ -397,16 +469,7 @@ void time_wait_table<Key>::move(std::uint32_t from, std::uint32_t to) {
     meta_at(to) = (meta & ~queued_bit) | (meta_at(to) & queued_bit);
     meta_at(from) = meta & queued_bit;
     tag_at(from) = tag_empty;
-    if ((meta_at(to) & queued_bit) == 0) {
-        queue(to);
-        return;
-    }
-    const std::uint32_t today = coarse(clock_ms_);
-    const std::uint32_t left = ahead(meta, today);
-    if (left < coarse_up(clock_ms_ + horizon_ms_) - today && extras_ < extras_max_) {
-        ++extras_;
-        order_.push(today + left, to | extra_bit);
-    }
+    keep_order(to);
 }
 
 // Frees a slot of a full bucket: along a path of full buckets to one whose record has room in its
@@ -502,9 +565,7 @@ enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, mil
     store(body + sizeof(Key) + rcv_nxt_at, e.rcv_nxt.raw);
     store(body + sizeof(Key) + ts_recent_at, e.ts_recent);
     store(body + sizeof(Key) + window_at, e.window);
-    if ((meta & queued_bit) == 0) {
-        queue(slot);
-    }
+    keep_order(slot);
     return {{slot}, enter_status::entered};
 }
 
@@ -540,26 +601,35 @@ time_wait_slot time_wait_table<Key>::oldest(tick now) {
             return best;
         }
         looks += count;
+        for (std::size_t i = 0; i < count; ++i) {
+            __builtin_prefetch(line(entries[i] & ~extra_bit), 1);
+        }
         bool settled = false;
         for (std::size_t i = 0; i < count; ++i) {
-            const std::uint32_t slot = entries[i] & ~extra_bit;
-            const bool extra = entries[i] != slot;
-            if (tag_at(slot) == tag_empty) {
+            const std::uint32_t bucket = entries[i] & ~extra_bit;
+            for (std::uint32_t used = ~free_in(bucket) & 0xff; used != 0; used &= used - 1) {
+                const std::uint32_t slot =
+                    bucket * ways + static_cast<std::uint32_t>(std::countr_zero(used));
+                const std::uint32_t distance = ahead(meta_at(slot), today);
+                if (!best || distance < best_ahead) {
+                    best = {slot};
+                    best_ahead = distance;
+                }
+            }
+            const deadlines times = deadlines_in(bucket, today);
+            const std::uint32_t nearest = times.due != 0 ? 0 : times.nearest;
+            const bool extra = entries[i] != bucket;
+            if (nearest == nothing_ahead) {
                 extras_ -= extra ? 1 : 0;
-                meta_at(slot) &= extra ? ~0u : ~queued_bit;
+                meta_at(bucket * ways) &= extra ? ~0u : ~queued_bit;
                 continue;
             }
-            const std::uint32_t distance = ahead(meta_at(slot), today);
-            if (!best || distance < best_ahead) {
-                best = {slot};
-                best_ahead = distance;
-            }
             // Nothing is queued behind its deadline, so this day's own are the first.
-            settled |= static_cast<std::int32_t>(today + distance - day) <= 0;
+            settled |= static_cast<std::int32_t>(today + nearest - day) <= 0;
             if (extra) {
-                order_.push(day, entries[i]);
+                order_.push(today + nearest, entries[i]);
             } else {
-                queue(slot, day);
+                queue(bucket, nearest);
             }
         }
         if (settled) {

@@ -3,12 +3,12 @@
 // cost.
 //
 // Where a record lies. Buckets of eight (256 bytes for IPv4, 448 for IPv6), two choices a key, a
-// 16-bit tag a record. The first bucket is taken while three slots are free in it, then the
-// emptier. When both buckets are full a record is moved to its own other bucket to make room
-// (cuckoo, at most 32 steps from either, no key is hashed again); when even that fails the record
-// goes to a stash of 64. Nothing is ever rehashed and erasing leaves no tombstone. Bucket counts
-// are not rounded: slots = capacity / 0.975 (IPv6: 0.985), so the stated capacity is always
-// reached.
+// 16-bit tag a record. The first bucket is taken while two slots are free in it, then the emptier.
+// When both buckets are full a record is moved to its own other bucket to make room (cuckoo, at
+// most 32 steps from either, no key is hashed again); when even that fails the record goes to a
+// stash of 64. Nothing is ever rehashed and erasing leaves no tombstone. Bucket counts are not
+// rounded: slots = capacity / 0.885 (IPv6: 0.935), so the stated capacity is always reached, and
+// moves are rare even there.
 //
 //     IPv4 bucket                            IPv6 bucket
 //     0    8 x 16-bit tags (0: free)         0    the same
@@ -20,8 +20,8 @@
 //           25      timestamps         26  fin_wait_2       27  parked (R49)
 //           28      reuse_addr (R56)   29  waiter (an application wants to know)
 //           30      acked: the slot's ACK stamp is valid
-//           31      queued: the slot has an entry in the expiry order. It stays with the slot when
-//                   the record goes.
+//           31      of a bucket's first slot, used or not: the bucket is queued, it has an entry
+//                   in the expiry order
 //     body  key (12 or 36), snd_nxt 4, rcv_nxt 4, ts_recent 4, window 2
 //
 // Beside the buckets: 2 bytes a slot, the time of its last throttled ACK in units of 4 ms (valid
@@ -29,20 +29,22 @@
 //
 // Expiry. A lane is a length in use; there are at most 16, and a length that finds none free is
 // rounded up to the next. The expiry order of all lanes is one calendar (timer/calendar.hpp) of
-// 4-byte entries, one a slot and a slack of 1/64, so its memory is fixed whatever the mix. A
-// restart writes the deadline and nothing else. An entry that comes up early (restarted, or the
-// slot is used again) is queued anew, one of an empty slot is dropped.
-//     No entry may lie behind the deadline of the record its slot will hold. Therefore none is
-// queued further ahead than the shortest length in use, the horizon: whatever is entered or
-// restarted later ends after that. To bound the work, the horizon is at least a second and
-// capacity / 4,000,000 seconds; a length below that can be late by it, when its slot was used for a
-// longer one just before. A record that is *moved* into a slot with an old entry may end before
-// it, and so gets an extra entry that is looked at once; these are the slack.
+// 4-byte entries, one a *bucket* and a slack of 1/8, so its memory is fixed whatever the mix and
+// an eighth of what one a record would take. Where an entry comes up, the eight deadlines lie in
+// one cache line: what is due goes, and the bucket is queued anew for the earliest of the rest. A
+// restart writes the deadline and nothing else; entering a record queues nothing, unless its bucket
+// was empty.
+//     Some entry of a bucket must lie at or before each deadline in it. Therefore no bucket is
+// queued further ahead than the shortest length in use, the horizon: what is entered or restarted
+// later ends after that. (To bound the work, the horizon is at least a second and capacity /
+// 32,000,000 seconds.) A record that may end before its bucket's entry comes up, because it was
+// moved there, or is the first of a shorter length, gets an extra entry that is looked at once;
+// these are the slack.
 //     A record is never early, and at most one coarse tick late while expire() keeps up and the
-// slack lasts.
+// slack lasts; without slack it is late by a horizon at most, in force when its bucket was queued.
 //
-// Memory (`bytes_for`), a record of capacity: IPv4 (32 + 2 + 4.33) / 0.975 = 39.4 B, IPv6
-// (56 + 2 + 4.33) / 0.985 = 63.3 B, and half a megabyte.
+// Memory (`bytes_for`), a record of capacity: IPv4 (32 + 2 + 0.60) / 0.885 = 39.1 B, IPv6
+// (56 + 2 + 0.60) / 0.935 = 62.7 B, and half a megabyte.
 //
 // Slots: a `time_wait_slot` stays good until its record is erased or another is entered (which may
 // move it). Look it up again by key after that.
@@ -102,7 +104,7 @@ struct enter_result {
 
 struct expire_result {
     std::uint32_t expired = 0;
-    std::uint32_t touched = 0;  // at most the budget
+    std::uint32_t touched = 0;  // records looked at; at most the budget
     bool more = false;          // the budget ran out before the queue did
 };
 
@@ -166,6 +168,8 @@ class time_wait_table {
     void restart(time_wait_slot slot, tick now);
     // Until it expires; zero if it is due.
     milliseconds remaining(time_wait_slot slot, tick now) const;
+    // Since it was entered or restarted last; at most a coarse tick less than the truth.
+    milliseconds age(time_wait_slot slot, tick now) const;
     // R45: at most one throttled ACK a record in `ratelimit_ms` (0: no limit; more than a minute
     // counts as a minute; good to 4 ms). True: send it; the time is kept.
     bool may_ack(time_wait_slot slot, tick now, std::uint32_t ratelimit_ms);
@@ -188,9 +192,9 @@ class time_wait_table {
     // The earliest tick at which expire() has something to look at; nullopt when nothing is queued.
     std::optional<tick> next_expiry() const;
 
-    // The record with the earliest deadline, for evict_oldest (R54): exact to a coarse tick but
-    // for what 64 looks do not settle. None when the table is empty (or 1024 looks meet only
-    // entries of empty slots, which are then gone).
+    // The record with the earliest deadline, for evict_oldest (R54): exact to a coarse tick where
+    // one length prevails, else the earliest of 64 buckets that came up first. None when the table
+    // is empty (or 1024 looks meet only entries of empty buckets, which are then gone).
     time_wait_slot oldest(tick now);
 
     // Calls f(time_wait_slot) for all records in `budget` buckets from bucket `from` on. Returns
@@ -203,9 +207,9 @@ class time_wait_table {
     static constexpr std::uint32_t stash_buckets = 8;
     static constexpr std::uint32_t moves_max = 32;
     static constexpr std::uint32_t batch =
-        32;  // entries of the calendar that are prefetched at once
-    // Slots used at capacity: what the byte budget of the family allows and moving still reaches.
-    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 975 : 985;
+        16;  // entries of the calendar that are prefetched at once
+    // Slots used at capacity: the fewest that the byte budget of the family allows.
+    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 885 : 935;
     static constexpr std::size_t meta_offset = ways * sizeof(std::uint16_t);
     static constexpr std::size_t body_offset = meta_offset + ways * sizeof(std::uint32_t);
     static constexpr std::size_t body_bytes = sizeof(Key) + 14;
@@ -214,6 +218,7 @@ class time_wait_table {
 
     static constexpr std::uint32_t deadline_bits = 21;
     static constexpr std::uint32_t deadline_mask = (1u << deadline_bits) - 1;
+    static constexpr std::uint32_t ahead_max = (1u << 19) + 1;  // coarse ticks
     static constexpr std::uint32_t lane_shift = deadline_bits;
     static constexpr std::uint32_t lane_mask = (lanes_max - 1) << lane_shift;
     static constexpr std::uint32_t timestamps_bit = 1u << 25;
@@ -224,6 +229,7 @@ class time_wait_table {
     static constexpr std::uint32_t acked_bit = 1u << 30;
     static constexpr std::uint32_t queued_bit = 1u << 31;
     static constexpr std::uint32_t extra_bit = 1u << 31;  // of an entry in the expiry order
+    static constexpr std::uint32_t nothing_ahead = ~0u;
 
     struct lane {
         std::uint32_t length_ms = 0;  // a multiple of the coarse tick; 0: never used
@@ -262,15 +268,28 @@ class time_wait_table {
     // Coarse ticks from `today` to the deadline in `meta`; 0 when it is due.
     static std::uint32_t ahead(std::uint32_t meta, std::uint32_t today) {
         const std::uint32_t distance = (meta - today) & deadline_mask;
-        return distance <= (1u << 19) + 1 ? distance : 0;
+        return distance <= ahead_max ? distance : 0;
     }
 
     std::uint32_t lane_for(milliseconds length);
     void set_horizon();
     std::uint32_t with_deadline(std::uint32_t meta, std::uint32_t lane_index) const;
-    // Gives the slot's record its entry in the expiry order, not before `day`.
-    void queue(std::uint32_t slot, std::uint32_t day);
-    void queue(std::uint32_t slot) { queue(slot, coarse(clock_ms_)); }
+    // A bucket's eight deadlines at once, a bit a slot.
+    struct deadlines {
+        std::uint32_t due;      // bits
+        std::uint32_t acked;    // bits, of free slots too
+        std::uint32_t nearest;  // coarse ticks to the first that is not due; or nothing_ahead
+    };
+    deadlines deadlines_in(std::uint32_t bucket, std::uint32_t today) const;
+    // Gives the bucket its entry in the expiry order, so far ahead of today but at most as far as
+    // the horizon.
+    void queue(std::uint32_t bucket, std::uint32_t ticks_ahead);
+    // A record was put here, or ends earlier than it did: sees that an entry comes up in time.
+    void keep_order(std::uint32_t slot);
+    // Removes at most `left` records of a bucket that are due, and queues it anew.
+    template <class F>
+    void visit(std::uint32_t queued, std::uint32_t left, F&& on_expired, expire_result& done);
+    void forget_old_acks(std::uint32_t bucket);
     // The second stage of find_burst(): the candidate's body, or the other bucket.
     void prefetch_found(std::uint64_t hash) const;
     struct choice {
@@ -283,7 +302,6 @@ class time_wait_table {
     std::uint32_t stash_room() const;
     void move(std::uint32_t from, std::uint32_t to);
     void erase_at(std::uint32_t slot);
-    void forget_old_ack(std::uint32_t slot);
 
     region buckets_;
     fixed_array<std::uint16_t> acks_;  // a slot's last throttled ACK, in units of 4 ms
@@ -298,6 +316,7 @@ class time_wait_table {
     std::uint32_t extras_max_ = 0;
     std::uint32_t victim_ = 0;  // turns, so that no record is always the one to move
     std::uint32_t horizon_ms_ = 0;
+    std::uint32_t queued_until_ = 0;  // no bucket's own entry lies behind this day
     std::uint64_t clock_ms_ = 0;
     tick last_{};
     std::array<lane, lanes_max> lanes_{};
@@ -307,42 +326,67 @@ class time_wait_table {
 
 template <class Key>
 template <class F>
+void time_wait_table<Key>::visit(std::uint32_t queued, std::uint32_t left, F&& on_expired,
+                                 expire_result& done) {
+    const std::uint32_t bucket = queued & ~extra_bit;
+    const std::uint32_t today = coarse(clock_ms_);
+    const deadlines times = deadlines_in(bucket, today);
+    std::uint32_t nearest = times.nearest;
+    std::uint32_t expired = 0;
+    for (std::uint32_t due = times.due; due != 0; due &= due - 1) {
+        if (expired == left) {
+            nearest = 0;
+            break;
+        }
+        const std::uint32_t slot =
+            bucket * ways + static_cast<std::uint32_t>(std::countr_zero(due));
+        on_expired(time_wait_slot{slot});
+        erase_at(slot);
+        ++expired;
+    }
+    done.expired += expired;
+    done.touched += expired == 0 ? 1 : expired;
+    if (queued != bucket) {
+        --extras_;
+        if (nearest == 0) {  // the budget ran out
+            ++extras_;
+            order_.push(today, queued);
+        }
+        return;
+    }
+    meta_at(bucket * ways) &= ~queued_bit;
+    if (nearest != nothing_ahead) {
+        if (times.acked != 0) {
+            forget_old_acks(bucket);
+        }
+        queue(bucket, nearest);
+    }
+}
+
+template <class Key>
+template <class F>
 expire_result time_wait_table<Key>::expire(tick now, std::uint32_t budget, F&& on_expired) {
     set_clock(now);
     const std::uint32_t today = coarse(clock_ms_);
     expire_result done;
-    std::array<std::uint32_t, batch> slots;
+    std::array<std::uint32_t, batch> entries;
     for (;;) {
+        // As many buckets as the budget holds if all they have is due; the last one may be cut.
         const std::uint32_t left = budget - done.touched;
-        const std::size_t want = left < batch ? left : batch;
-        if (want == 0) {
+        if (left == 0) {
             done.more = order_.ready(today);
             return done;
         }
-        const std::size_t count = order_.take(today, std::span(slots).first(want));
+        const std::size_t want = left < ways ? 1 : left / ways < batch ? left / ways : batch;
+        const std::size_t count = order_.take(today, std::span(entries).first(want));
         if (count == 0) {
             return done;
         }
         for (std::size_t i = 0; i < count; ++i) {
-            __builtin_prefetch(line((slots[i] & ~extra_bit) / ways), 1);
+            __builtin_prefetch(line(entries[i] & ~extra_bit), 1);
         }
-        done.touched += static_cast<std::uint32_t>(count);
         for (std::size_t i = 0; i < count; ++i) {
-            const std::uint32_t slot = slots[i] & ~extra_bit;
-            const bool extra = slots[i] != slot;
-            extras_ -= extra ? 1 : 0;
-            meta_at(slot) &= extra ? ~0u : ~queued_bit;
-            if (tag_at(slot) == tag_empty) {
-                continue;
-            }
-            if (ahead(meta_at(slot), today) == 0) {
-                on_expired(time_wait_slot{slot});
-                erase_at(slot);
-                ++done.expired;
-            } else if (!extra) {
-                forget_old_ack(slot);
-                queue(slot);
-            }
+            visit(entries[i], budget - done.touched, on_expired, done);
         }
     }
 }

@@ -115,7 +115,9 @@ class core {
     instant next_deadline() const;
     local_stack calls() { return local_stack{*this}; }
 
-    // Stops listening; every connection gets the FIN that close() would send (drain), or is reset.
+    // No listener, no connect() from now on. Then every connection gets the FIN that close() would
+    // send behind what is queued (drain), or is reset. Not for the packet path.
+    void stop_listening() { tcp_->stop_listening(); }
     void drain() { tcp_->drain(); }
     void reset_all() { tcp_->reset_all(); }
     // No connection, no SYN_RECEIVED record and no frame to send is left (TIME_WAIT may be).
@@ -128,7 +130,10 @@ class core {
         return tcp_->outcomes();
     }
     const config::settings& settings() const { return tcp_->settings(); }
+    // Between turns (tcp/engine.hpp).
+    void apply_settings(const config::settings& s) { tcp_->apply_settings(s); }
     tcp::engine& tcp() { return *tcp_; }
+    const tcp::engine& tcp() const { return *tcp_; }
 
   private:
     static constexpr std::size_t burst_max = 64;

@@ -125,6 +125,15 @@ void engine::end_socket(socket& s, close_outcome outcome) {
     tell(s, event_bits::ended);
 }
 
+// R13: who lingers has waited long enough, or our FIN is acknowledged. The connection goes on
+// without its handle, so `ended` has no outcome to tell.
+void engine::complete_close(tcb& c) {
+    if (c.socket != npos) {
+        socket& s = sockets_[std::exchange(c.socket, npos)];
+        end_socket(s, close_outcome::none);
+    }
+}
+
 call_error engine::ended_error(const socket& s) const {
     switch (s.outcome) {
         case close_outcome::refused:
@@ -361,9 +370,15 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
         c.socket = npos;
         release_socket(id.index);
     }
-    if (apply(c, what) && c.st == state::fin_wait_2) {
+    if (!apply(c, what)) {
+        return true;
+    }
+    if (c.st == state::fin_wait_2) {
         enter_fin_wait_2(c);
         return true;
+    }
+    if (c.linger_s > 0 && c.socket != npos) {
+        arm(c, deadline_bits::linger, now_tick_ + static_cast<std::uint32_t>(c.linger_s) * 1000);
     }
     if (c.detached && c.st != state::closed && orphans_ > settings_.tcp_max_orphans) {
         counters_.add(counter::orphan_limit);
@@ -401,8 +416,10 @@ result<bool, call_error> engine::set_linger(conn_id id, linger_option option) {
     if (option.on && option.timeout.count() < 0) {
         return failure{call_error::invalid_argument};
     }
+    constexpr std::int64_t seconds_max = 20 * 86400;  // as far as a tick can be set
     return with_tcb(id, [&](tcb& c) {
-        c.linger_s = option.on ? static_cast<std::int32_t>(option.timeout.count()) : -1;
+        const auto wanted = std::min<std::int64_t>(option.timeout.count(), seconds_max);
+        c.linger_s = option.on ? static_cast<std::int32_t>(wanted) : -1;
     });
 }
 result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {

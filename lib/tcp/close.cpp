@@ -35,6 +35,8 @@ void engine::set_state(tcb& c, state next) {
         }
     }
     c.st = next;
+    c.state_since = now_tick_;
+    c.taken = then(c.taken, next);
 }
 
 namespace {
@@ -105,10 +107,10 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
             e == event::rx_paws_reject ? counter::ack_skipped_paws : counter::ack_skipped_seq);
     }
     if (has(todo, action::send_reset)) {
-        send_reset(c);
+        send_reset(c, e);
     }
     if (has(todo, action::answer_reset)) {
-        answer_reset(c.key, a->segment, a->tos);
+        answer_reset(c.key, a->segment, a->tos, e);
     }
     if (has(todo, action::tell_opened)) {
         if (socket* s = socket_of(c)) {
@@ -155,6 +157,7 @@ bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::
         if (const auto oldest = time_wait_->oldest(now_tick_)) {
             const auto gone = time_wait_->read(oldest);
             time_wait_->erase(oldest);
+            port_changed(gone.key);
             counters_.add(counter::tw_evicted);
             record_ended(gone, close_outcome::aborted_no_memory);
             entered = time_wait_->enter(hash, e, length, now_tick_);
@@ -169,6 +172,9 @@ bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::
 
 // R42. At the cap the connection skips TIME_WAIT: the ACK of the FIN is sent, nothing is kept.
 void engine::enter_time_wait(tcb& c) {
+    if (c.ack_now || c.ack_pending) {
+        send_ack(c);  // of the peer's FIN, when the ACK of ours came in the same burst
+    }
     const bool kept = enter_record(c.hash, record_of(c), milliseconds{settings_.time_wait_ms});
     if (kept) {
         counters_.add(counter::time_waited);
@@ -189,6 +195,9 @@ void engine::enter_fin_wait_2(tcb& c) {
     if (c.ack_pending || c.ack_now) {
         send_ack(c);
     }
+    if (c.linger_s > 0) {
+        complete_close(c);  // R13
+    }
     const std::uint32_t setting_ms = settings_.tcp_fin_timeout * 1000;
     const std::uint32_t wanted_ms =
         c.linger2_s > 0 ? static_cast<std::uint32_t>(c.linger2_s) * 1000 : setting_ms;
@@ -206,6 +215,7 @@ void engine::enter_fin_wait_2(tcb& c) {
         apply(c, event::time_wait_refused);
         return;
     }
+    closes_.add({now_.us, c.taken, c.key, close_outcome::none});
     if (e.waiter) {
         sockets_[c.socket].connection = npos;
         c.socket = npos;
@@ -228,10 +238,12 @@ void engine::release_connection(tcb& c) {
     leave_accept_queue(c);
     set_state(c, state::closed);
     tcbs_.give_back(index);
+    port_changed(c.key);
 }
 
 void engine::free_connection(tcb& c, close_outcome outcome) {
     ++outcomes_[static_cast<std::size_t>(outcome)];
+    closes_.add({now_.us, c.taken, c.key, outcome});
     const std::uint32_t s = c.socket;
     // The application takes an accepted connection with `opened`, also one that has ended by then.
     release_connection(c);
@@ -246,6 +258,8 @@ void engine::record_ended(const flow::time_wait_entry<flow::key4>& entry, close_
         return;
     }
     ++outcomes_[static_cast<std::size_t>(outcome)];
+    const state next = is_clean(outcome) ? state::time_wait : state::closed;
+    closes_.add({now_.us, then(then(0, state::fin_wait_2), next), entry.key, outcome});
     if (entry.waiter) {
         tell_waiter(entry.key, outcome);
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What connections do when time passes.
 //
-// A tcb has up to four deadlines and one node in the wheel, which hangs no later than the earliest.
+// A tcb has up to five deadlines and one node in the wheel, which hangs no later than the earliest.
 // Moving a deadline later, or dropping it, only writes the tcb: the node comes up early, finds what
 // is really due and is hung anew. So the common case, an ACK that restarts the RTO, touches no
 // list.
@@ -47,6 +47,9 @@ void engine::arm(tcb& c, std::uint8_t which, tick when) {
         case deadline_bits::keepalive:
             c.keepalive_at = when;
             break;
+        case deadline_bits::linger:
+            c.linger_at = when;
+            break;
         default:
             c.cork_at = when;
             break;
@@ -64,7 +67,7 @@ void engine::disarm(tcb& c, std::uint8_t which) {
 
 // Hangs the node at the earliest deadline that is left.
 void engine::settle(tcb& c, std::uint32_t index) {
-    if (c.deadlines == 0 || wheel_->is_armed(index)) {
+    if (c.deadlines == 0) {
         return;
     }
     tick earliest = now_tick_ + 0x7ffffff0;
@@ -77,7 +80,11 @@ void engine::settle(tcb& c, std::uint32_t index) {
     consider(deadline_bits::delayed_ack, c.ack_at);
     consider(deadline_bits::keepalive, c.keepalive_at);
     consider(deadline_bits::cork, c.cork_at);
-    wheel_->arm(index, earliest);
+    consider(deadline_bits::linger, c.linger_at);
+    // What came due may have hung it again already, for its own next time only.
+    if (!wheel_->is_armed(index) || earliest < c.deadline) {
+        wheel_->arm(index, earliest);
+    }
 }
 
 bool engine::run_deadlines(std::uint32_t budget) {
@@ -88,6 +95,7 @@ bool engine::run_deadlines(std::uint32_t budget) {
     const auto records = time_wait_->expire(now_tick_, budget, [this](flow::time_wait_slot slot) {
         const auto entry = time_wait_->read(slot);
         counters_.add(entry.fin_wait_2 ? counter::fin_wait_2_expired : counter::tw_expired);
+        ports_->changed(entry.key, flow::port_state::free);
         record_ended(entry, close_outcome::timed_out_fin_wait_2);
     });
     watch_memory();
@@ -127,6 +135,9 @@ void engine::connection_deadline(std::uint32_t index) {
     if (due(deadline_bits::cork, c.cork_at)) {
         c.push_now = true;
         make_ready(c);
+    }
+    if (due(deadline_bits::linger, c.linger_at)) {
+        complete_close(c);
     }
     if (due(deadline_bits::retransmit, c.rtx_at)) {
         if (c.syn_unacked) {
@@ -305,7 +316,8 @@ void engine::loss_probe_expired(tcb& c) {
         const seq32 sent_end = min(c.snd_nxt, text_end);
         const auto in_flight = static_cast<std::uint32_t>(distance(c.snd_una, sent_end));
         // The last segment as it was sent: a whole one, or what is left over.
-        const std::uint32_t tail = in_flight == 0 ? 0 : (in_flight - 1) % c.mss + 1;
+        const std::uint32_t most = text_max(c);
+        const std::uint32_t tail = in_flight == 0 ? 0 : (in_flight - 1) % most + 1;
         const auto control = static_cast<std::uint8_t>(flags::ack | (c.fin_sent ? flags::fin : 0) |
                                                        (tail > 0 ? flags::psh : 0));
         if (send_segment(c, sent_end - tail, tail, control)) {
@@ -338,7 +350,7 @@ void engine::persist_expired(tcb& c) {
     if (window > 0 && c.snd.octets() > 0 && c.snd_una == c.snd_nxt) {
         // RFC 9293 3.8.6.2.1: the override timeout; the window is small but not shut.
         const std::uint32_t n =
-            std::min({static_cast<std::uint32_t>(window), c.snd.octets(), std::uint32_t{c.mss}});
+            std::min({static_cast<std::uint32_t>(window), c.snd.octets(), text_max(c)});
         if (send_segment(c, c.snd_nxt, n, flags::ack | flags::psh)) {
             c.snd_nxt += n;
             c.rtt_timing = false;

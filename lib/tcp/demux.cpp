@@ -42,10 +42,11 @@ void engine::input(arrival& a) {
 
 // CLOSED (RFC 9293 3.10.7.1, R27).
 void engine::no_connection(const arrival& a) {
-    if (a.segment.has(flags::syn)) {
+    const bool opens = a.segment.has(flags::syn);
+    if (opens) {
         counters_.add(counter::no_listener);
     }
-    answer_reset(a.key, a.segment, a.tos);
+    answer_reset(a.key, a.segment, a.tos, opens ? event::rx_syn : event::rx_ack_unacceptable);
 }
 
 // An exact address goes before the any-address. Only segments that find nothing else come here.
@@ -82,7 +83,7 @@ void engine::listen_input(arrival& a, listener_id id) {
         counters_.add(counter::syn_fin);
     }
     if (has(todo, teardown::action::answer_reset)) {
-        answer_reset(a.key, a.segment, a.tos);
+        answer_reset(a.key, a.segment, a.tos, v.what);
     }
     if (has(todo, teardown::action::send_syn_ack)) {
         open_passively(a, id, initial_sequence(a.key), false, false);
@@ -117,17 +118,20 @@ void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
     }
     if (v.restart) {
         time_wait_->restart(slot, now_tick_);
+        port_changed(a.key);
         counters_.add(counter::tw_restarted);
     }
     if (v.become_time_wait) {
         time_wait_->become_time_wait(slot, v.new_rcv_nxt, milliseconds{settings_.time_wait_ms},
                                      now_tick_);
+        port_changed(a.key);
         counters_.add(counter::time_waited);
         record_ended(entry, close_outcome::clean_active);
     }
-    answer_from_record(a, slot, v.answer);
+    answer_from_record(a, slot, v.answer, v.what);
     if (v.kill) {
         time_wait_->erase(slot);
+        port_changed(a.key);
         if (!entry.fin_wait_2) {
             counters_.add(counter::tw_killed);
             return;
@@ -143,13 +147,13 @@ void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
 
 // R51. The record as it is now: RCV.NXT and TS.Recent may just have moved.
 void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
-                                teardown::time_wait_answer answer) {
+                                teardown::time_wait_answer answer, event what) {
     using teardown::time_wait_answer;
     if (answer == time_wait_answer::none) {
         return;
     }
     if (answer == time_wait_answer::reset) {
-        answer_reset(a.key, a.segment, a.tos);
+        answer_reset(a.key, a.segment, a.tos, what);
         return;
     }
     const auto entry = time_wait_->read(slot);

@@ -15,6 +15,7 @@
 namespace lastack::tcp {
 namespace {
 
+using teardown::event;
 using wire::tcp_segment;
 namespace flags = wire::tcp_flags;
 
@@ -22,6 +23,11 @@ namespace flags = wire::tcp_flags;
 constexpr std::uint32_t copy_octets_max = 256;
 constexpr std::uint16_t ip_header_bytes = 20;
 constexpr std::uint8_t ip_protocol_tcp = 6;
+
+// What SACK takes of a header, padding included.
+constexpr std::uint32_t sack_octets(std::uint32_t blocks) {
+    return blocks == 0 ? 0 : 4 + 8 * blocks;
+}
 
 }  // namespace
 
@@ -123,6 +129,20 @@ void engine::flush() {
     }
 }
 
+// How many SACK blocks the next segment carries.
+std::uint8_t engine::sack_blocks(const tcb& c) const {
+    const std::uint8_t room = c.timestamps ? 3 : 4;
+    return c.reassembly != npos && c.sack ? std::min(reassemblies_[c.reassembly].block_count, room)
+                                          : std::uint8_t{0};
+}
+
+// RFC 9293 3.7.1: how much text a segment may hold beside the options that go with it now. Where
+// the MSS is so small that SACK would take more than half of it, text goes without.
+std::uint32_t engine::text_max(const tcb& c) const {
+    const std::uint32_t sack = sack_octets(sack_blocks(c));
+    return 2 * sack > c.mss ? c.mss : c.mss - sack;
+}
+
 // What every segment of a connection carries: RFC 9293 3.10, RFC 7323 3.2 (R69).
 void engine::fill_header(tcb& c, tcp_segment& s, seq32 seq, std::uint8_t control) {
     s.seq = seq;
@@ -137,11 +157,13 @@ void engine::fill_header(tcb& c, tcp_segment& s, seq32 seq, std::uint8_t control
         s.options.tsval = timestamp_now(c.ts_offset);
         s.options.tsecr = (control & flags::ack) != 0 ? c.ts_recent : 0;
     }
-    if (c.reassembly != npos && c.sack && (control & flags::rst) == 0) {
-        const reassembly& r = reassemblies_[c.reassembly];
-        const std::uint8_t room = c.timestamps ? 3 : 4;
-        s.options.sack_count = std::min(r.block_count, room);
-        std::copy_n(r.blocks.begin(), s.options.sack_count, s.options.sack.begin());
+    if ((control & flags::rst) == 0) {
+        const std::uint8_t blocks = sack_blocks(c);
+        if (blocks > 0 &&
+            (s.payload_length == 0 || s.payload_length + sack_octets(blocks) <= c.mss)) {
+            s.options.sack_count = blocks;
+            std::copy_n(reassemblies_[c.reassembly].blocks.begin(), blocks, s.options.sack.begin());
+        }
     }
 }
 
@@ -258,16 +280,18 @@ void engine::send_challenge_ack(tcb& c) {
 }
 
 // RFC 9293 3.10.5, R12, R16: <SEQ=SND.NXT><ACK=RCV.NXT><CTL=RST,ACK> with a fresh timestamp.
-void engine::send_reset(tcb& c) {
+void engine::send_reset(tcb& c, event why) {
     if (send_control(c, c.snd_nxt, flags::rst | flags::ack)) {
         counters_.add(counter::tcp_out_rsts);
+        ++resets_[static_cast<std::size_t>(why)];
     } else {
         counters_.add(counter::abort_failed);
     }
 }
 
 // The no-socket RST (RFC 9293 3.10.7.1): no options, and never in answer to a RST (R27).
-void engine::answer_reset(const flow::key4& key, const tcp_segment& in, std::uint8_t tos) {
+void engine::answer_reset(const flow::key4& key, const tcp_segment& in, std::uint8_t tos,
+                          event why) {
     if (in.has(flags::rst)) {
         return;
     }
@@ -286,6 +310,7 @@ void engine::answer_reset(const flow::key4& key, const tcp_segment& in, std::uin
     }
     if (emit(key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), tos)) {
         counters_.add(counter::tcp_out_rsts);
+        ++resets_[static_cast<std::size_t>(why)];
     }
 }
 

@@ -53,23 +53,33 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     take(e->fin_wait_2_waiters_, flow::connection_table::make(s.connections, pages));
     take(e->time_wait_,
          flow::time_wait_table<flow::key4>::make(s.time_wait_records, pages, now.to_tick()));
+    take(e->ports_,
+         flow::port_ledger::make(derived_hash(config.secret, 3),
+                                 {s.ip_local_port_range.first, s.ip_local_port_range.last}, pages));
     take(e->ready_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
     take(e->told_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
     if (!error.empty()) {
         return failure{error};
     }
     e->time_wait_->set_cap(s.tcp_max_tw_buckets);
+    e->time_wait_->expect_length(milliseconds{s.time_wait_ms});
+    e->time_wait_->expect_length(seconds{s.tcp_fin_timeout});
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
     e->hash_ = derived_hash(config.secret, 1);
     e->isn_hash_ = derived_hash(config.secret, 2);
-    e->ports_.emplace(derived_hash(config.secret, 3),
-                      flow::port_range{s.ip_local_port_range.first, s.ip_local_port_range.last});
     e->wheel_.emplace(e->tcb_timers_, now.to_tick());
     e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());
     e->challenge_second_ = now.to_tick() - 1000;
     e->data_mbufs_ = mbufs;
     e->begin(now);
     return e;
+}
+
+void engine::apply_settings(const config::settings& s) {
+    settings_ = s;
+    time_wait_->set_cap(s.tcp_max_tw_buckets);
+    time_wait_->expect_length(milliseconds{s.time_wait_ms});
+    ports_->set_range({s.ip_local_port_range.first, s.ip_local_port_range.last});
 }
 
 engine::~engine() {

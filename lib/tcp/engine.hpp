@@ -33,11 +33,12 @@
 #include "flow/connection_table.hpp"
 #include "flow/key.hpp"
 #include "flow/keyed_hash.hpp"
-#include "flow/port_choice.hpp"
+#include "flow/port_ledger.hpp"
 #include "flow/time_wait_table.hpp"
 #include "lastack/buffer.hpp"
 #include "lastack/local_stack.hpp"
 #include "lastack/result.hpp"
+#include "tcp/close_log.hpp"
 #include "tcp/tcb.hpp"
 #include "teardown/classify.hpp"
 #include "teardown/fsm.hpp"
@@ -152,6 +153,7 @@ class engine {
 
     // Stops listening and sends every connection's FIN, or resets them all. Not for the packet
     // path.
+    void stop_listening();
     void drain();
     void reset_all();
 
@@ -170,6 +172,29 @@ class engine {
     const flow::time_wait_table<flow::key4>& time_wait() const { return *time_wait_; }
     std::uint64_t mbufs_held() const;
 
+    // Between turns. Capacities stay as they were reserved; what a listener or a connection has
+    // taken over from the settings when it was made stays with it, as on Linux.
+    void apply_settings(const config::settings&);
+
+    // For those who look at the tables from this lcore (stack/inspect.hpp).
+    instant now() const { return now_; }
+    const index_pool<tcb>& tcbs() const { return tcbs_; }
+    const index_pool<syn_record>& syn_table() const { return syns_; }
+    bool syn_record_in_use(std::uint32_t i) const { return syn_wheel_->is_armed(i); }
+    const socket* socket_of(const tcb& c) const {
+        return c.socket == npos ? nullptr : &sockets_[c.socket];
+    }
+    std::span<const listener> listener_table() const { return {listeners_.get(), listener_count_}; }
+    // A tcb's index, or a SYN record's with the top bit set; npos when there is neither.
+    std::uint32_t find_connection(const flow::key4& key) const { return find_live(key, hash_(key)); }
+    flow::time_wait_slot find_record(const flow::key4& key) const {
+        return time_wait_->find(hash_(key), key);
+    }
+    std::uint32_t rto_ms(const tcb& c) const;
+    const close_log& closes() const { return closes_; }
+    // RSTs sent, by the decided fact that asked for each.
+    const std::array<std::uint64_t, teardown::event_count>& resets() const { return resets_; }
+
     // For tests: the connection behind a handle, or nullptr.
     const tcb* connection(conn_id id) const;
 
@@ -186,7 +211,7 @@ class engine {
     void time_wait_input(arrival& a, flow::time_wait_slot slot);
     void listen_input(arrival& a, listener_id id);
     void answer_from_record(const arrival& a, flow::time_wait_slot slot,
-                            teardown::time_wait_answer answer);
+                            teardown::time_wait_answer answer, teardown::event what);
     void no_connection(const arrival& a);
 
     // open.cpp
@@ -208,7 +233,10 @@ class engine {
     void apply_mss(tcb& c);
     std::uint32_t new_connection(const flow::key4& key, std::uint64_t hash);
     bool refuse_open_under_pressure();
-    bool port_is_free(const flow::key4& key) const;
+    flow::port_state port_state_of(const flow::key4& key) const;
+    // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
+    void port_changed(const flow::key4& key);
+    void inherit_from_time_wait(tcb& c);
 
     // input.cpp
     void connection_input(arrival& a, std::uint32_t index);
@@ -272,10 +300,13 @@ class engine {
     bool send_ack(tcb& c);
     void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
     void send_challenge_ack(tcb& c);
-    void send_reset(tcb& c);
-    void answer_reset(const flow::key4& key, const wire::tcp_segment& s, std::uint8_t tos);
+    void send_reset(tcb& c, teardown::event why);
+    void answer_reset(const flow::key4& key, const wire::tcp_segment& s, std::uint8_t tos,
+                      teardown::event why);
     bool emit(const flow::key4& key, wire::tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
               std::uint8_t tos, bool dont_fragment = true);
+    std::uint8_t sack_blocks(const tcb& c) const;
+    std::uint32_t text_max(const tcb& c) const;
     rte_mbuf* control_mbuf();
     rte_mbuf* text_mbuf(tcb& c, std::uint32_t offset, std::uint32_t octets);
     void fill_header(tcb& c, wire::tcp_segment& s, seq32 seq, std::uint8_t flags);
@@ -298,7 +329,6 @@ class engine {
     void arm_rto(tcb& c);
     void arm_rto_or_probe(tcb& c);
     void arm_keepalive(tcb& c);
-    std::uint32_t rto_ms(const tcb& c) const;
 
     // close.cpp
     // Applies a decided fact. Returns false when the connection is gone.
@@ -336,6 +366,7 @@ class engine {
     void release_socket(std::uint32_t index);
     void tell(socket& s, std::uint8_t what);
     void end_socket(socket& s, close_outcome outcome);
+    void complete_close(tcb& c);
     call_error ended_error(const socket& s) const;
     std::uint32_t send_memory_max(const tcb& c) const;
     result<bool, call_error> check_sendable(const socket& s) const;
@@ -343,7 +374,6 @@ class engine {
     socket* socket_of(const tcb& c) { return c.socket == npos ? nullptr : &sockets_[c.socket]; }
     void watch_memory();
     void sweep();
-    void stop_listening();
 
     config::settings settings_;
     engine_config config_;
@@ -362,7 +392,7 @@ class engine {
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
     std::optional<flow::time_wait_table<flow::key4>> time_wait_;
-    std::optional<flow::port_choice> ports_;
+    std::optional<flow::port_ledger> ports_;
     std::unique_ptr<listener[]> listeners_;
     std::uint16_t listener_count_ = 0;  // one past the last that was ever open
 
@@ -395,6 +425,8 @@ class engine {
 
     std::array<std::uint64_t, teardown::state_count> by_state_{};
     std::array<std::uint64_t, close_outcome_count> outcomes_{};
+    std::array<std::uint64_t, teardown::event_count> resets_{};
+    close_log closes_;
     std::uint32_t orphans_ = 0;
     std::uint32_t challenge_budget_ = 0;
     tick challenge_second_{};

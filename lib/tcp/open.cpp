@@ -260,13 +260,14 @@ void engine::drop_syn_record(std::uint32_t index) {
     connections_.erase(r.hash, index | syn_bit);
     settle_parked(r, false);
     retire_syn_record(index);
+    port_changed(r.key);
 }
 
 void engine::syn_record_input(arrival& a, std::uint32_t index) {
     syn_record& r = syns_[index];
     if (alive(r.listener) == nullptr) {
         drop_syn_record(index);
-        answer_reset(a.key, a.segment, a.tos);  // R05
+        answer_reset(a.key, a.segment, a.tos, event::listener_closed);  // R05
         return;
     }
     teardown::connection_view view;
@@ -295,7 +296,7 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
         counters_.add(counter::paws_estab);
     }
     if (has(todo, action::answer_reset)) {
-        answer_reset(a.key, a.segment, a.tos);
+        answer_reset(a.key, a.segment, a.tos, v.what);
     }
     if (has(todo, action::send_syn_ack) || has(todo, action::send_duplicate_ack) ||
         has(todo, action::send_challenge_ack)) {
@@ -393,7 +394,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
         counters_.add(overflow ? counter::listen_overflows : counter::no_connection);
         counters_.add(counter::listen_drops);
         if (settings_.tcp_abort_on_overflow) {
-            answer_reset(a.key, a.segment, a.tos);
+            answer_reset(a.key, a.segment, a.tos, event::rx_ack_of_syn);
             drop_syn_record(index);
         }
         return;  // the peer believes it is open; our SYN-ACK comes again
@@ -440,9 +441,49 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
 
 // --- active open ---------------------------------------------------------------------------------
 
-bool engine::port_is_free(const flow::key4& key) const {
+// R55, RFC 6191: a record may give way to connect() if its connection had timestamps, so that ours
+// are newer than any the peer remembers, and if what was under way then has had time to arrive.
+flow::port_state engine::port_state_of(const flow::key4& key) const {
+    using flow::port_state;
     const std::uint64_t h = hash_(key);
-    return find_live(key, h) == npos && !time_wait_->find(h, key);
+    if (find_live(key, h) != npos) {
+        return port_state::taken;
+    }
+    const auto slot = time_wait_->find(h, key);
+    if (!slot) {
+        return port_state::free;
+    }
+    const host& around = config_.around;
+    const bool allowed =
+        settings_.tcp_timestamps != 0 &&
+        (settings_.tcp_tw_reuse == 1 ||
+         (settings_.tcp_tw_reuse == 2 && around.is_local(around.context, key.remote)));
+    const auto e = time_wait_->read(slot);
+    if (!allowed || !e.timestamps || e.fin_wait_2 || e.parked) {
+        return port_state::taken;
+    }
+    const milliseconds delay{settings_.tcp_tw_reuse_delay};
+    return time_wait_->age(slot, now_tick_) >= delay ? port_state::reusable : port_state::waiting;
+}
+
+void engine::port_changed(const flow::key4& key) {
+    if (ports_->concerns(key.local_port)) {
+        ports_->changed(key, port_state_of(key));
+    }
+}
+
+// R55: the new incarnation begins beyond all that the old one sent, and remembers its timestamps.
+void engine::inherit_from_time_wait(tcb& c) {
+    const auto slot = time_wait_->find(c.hash, c.key);
+    if (!slot) {
+        return;
+    }
+    const auto e = time_wait_->read(slot);
+    c.snd_una = teardown::isn_after_time_wait(e.snd_nxt);
+    c.ts_recent = e.ts_recent;
+    c.ts_recent_at = now_tick_;
+    time_wait_->erase(slot);
+    counters_.add(counter::tw_recycled);
 }
 
 result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
@@ -468,15 +509,15 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     }
     if (o.local && o.local->port != 0) {
         key.local_port = o.local->port;
-        if (!port_is_free(key)) {
+        const flow::port_state s = port_state_of(key);
+        if (s == flow::port_state::taken || s == flow::port_state::waiting) {
             return failure{call_error::address_in_use};
         }
     } else {
-        const auto usable = [&](std::uint16_t port) {
-            key.local_port = port;
-            return port_is_free(key);
-        };
-        const auto port = ports_->next(key, ports_->size(), usable);
+        const auto port = ports_->next(key, [&](std::uint16_t candidate) {
+            key.local_port = candidate;
+            return port_state_of(key);
+        });
         if (!port) {
             return failure{call_error::address_not_available};
         }
@@ -491,6 +532,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
         if (s != npos) {
             release_socket(s);
         }
+        port_changed(key);
         return failure{call_error::no_memory};
     }
     tcb& c = tcbs_[n];
@@ -498,6 +540,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     sockets_[s].connection = n;
     sockets_[s].user = o.user;
     c.snd_una = initial_sequence(key);
+    inherit_from_time_wait(c);
     c.snd_nxt = c.snd_una + 1;
     c.syn_unacked = true;
     c.timestamps = settings_.tcp_timestamps != 0;
@@ -548,7 +591,7 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
             static_cast<std::int32_t>(timestamp_now(c.ts_offset) - s.options.tsecr) < 0;
         if (echo_of_future) {
             counters_.add(counter::paws_active);
-            answer_reset(a.key, s, a.tos);
+            answer_reset(a.key, s, a.tos, event::rx_paws_reject);
             return;
         }
         take_syn_options(c, s);

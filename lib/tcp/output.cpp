@@ -105,15 +105,16 @@ std::uint32_t engine::sendable(const tcb& c, std::uint32_t unsent) const {
         return 0;
     }
     const auto usable = static_cast<std::uint32_t>(window);
-    const std::uint32_t n = std::min({unsent, std::uint32_t{c.mss}, usable});
-    const bool window_limited = n < unsent && n < c.mss;
+    const std::uint32_t most = text_max(c);
+    const std::uint32_t n = std::min({unsent, most, usable});
+    const bool window_limited = n < unsent && n < most;
     return window_limited && n < c.snd_wnd_max / 2 ? 0 : n;
 }
 
 // Nagle (RFC 9293 3.7.4, in Minshall's form: only a short segment in flight holds back another),
 // and TCP_CORK.
 bool engine::hold_back(const tcb& c, std::uint32_t octets, std::uint32_t unsent, bool fin) const {
-    if (octets == c.mss || octets < unsent || fin || c.push_now) {
+    if (octets == text_max(c) || octets < unsent || fin || c.push_now) {
         return false;
     }
     if (c.corked) {
@@ -159,7 +160,7 @@ bool engine::send_next(tcb& c) {
     c.snd_nxt += n + (fin ? 1 : 0);
     c.fin_sent = c.fin_sent || fin;
     c.push_now = c.push_now && !last;
-    if (n > 0 && n < c.mss) {
+    if (n > 0 && n < text_max(c)) {
         c.snd_small = c.snd_nxt;
     }
     if (!c.rtt_timing && c.recovery == recovery_state::open) {
@@ -184,7 +185,8 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
     const auto n =
         lost.left < text_end
             ? std::min<std::uint32_t>(
-                  static_cast<std::uint32_t>(distance(lost.left, min(lost.right, text_end))), c.mss)
+                  static_cast<std::uint32_t>(distance(lost.left, min(lost.right, text_end))),
+                  text_max(c))
             : 0u;
     const std::uint32_t flight = ask_pipe ? pipe(c) : 0;
     if (flight > 0 && flight + n > c.cc.window()) {

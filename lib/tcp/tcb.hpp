@@ -61,6 +61,7 @@ inline constexpr std::uint8_t retransmit = 1;  // RTO, loss probe or persist: se
 inline constexpr std::uint8_t delayed_ack = 2;
 inline constexpr std::uint8_t keepalive = 4;  // also an orphan's FIN_WAIT_2 beyond its record
 inline constexpr std::uint8_t cork = 8;       // a corked or Nagled rest goes out at last
+inline constexpr std::uint8_t linger = 16;  // close() completes, though the end has not come (R13)
 }  // namespace deadline_bits
 
 enum class rtx_kind : std::uint8_t { rto, loss_probe, persist };
@@ -93,10 +94,10 @@ struct tcb {
     std::uint8_t rcv_wscale = 0;  // ours
     bool timestamps : 1 = false;
     bool sack : 1 = false;
-    bool wscale : 1 = false;      // negotiated
-    bool ts_strict : 1 = false;   // R69
-    bool syn_unacked : 1 = false;      // our SYN is out: snd_una is its number
-    bool fin_queued : 1 = false;  // FIN follows the send queue
+    bool wscale : 1 = false;       // negotiated
+    bool ts_strict : 1 = false;    // R69
+    bool syn_unacked : 1 = false;  // our SYN is out: snd_una is its number
+    bool fin_queued : 1 = false;   // FIN follows the send queue
     bool fin_sent : 1 = false;
     bool fin_received : 1 = false;
     bool ack_now : 1 = false;
@@ -151,6 +152,7 @@ struct tcb {
     tick ack_at;
     tick keepalive_at;
     tick cork_at;
+    tick linger_at;
     tick last_received;   // for keepalive
     tick last_sent_data;  // for restart after idle
     tick last_oow_ack;    // R37
@@ -163,6 +165,8 @@ struct tcb {
     std::int32_t linger2_s = 0;
     std::int32_t linger_s = -1;                   // SO_LINGER; -1: off
     close_outcome outcome = close_outcome::none;  // decided by the FSM, told at the end
+    tick state_since;         // when it entered its state
+    std::uint64_t taken = 0;  // the states it went through, four bits each, the latest lowest
 };
 
 struct syn_record {

@@ -209,7 +209,8 @@ verdict classify(const connection_view& view, const tcp_segment& s) {
     if (s.has(flags::rst)) {
         return only(judge_rst(view, s));
     }
-    const bool opens = view.st == state::syn_received && completes_simultaneous_open(view, s);
+    const bool opening = view.st == state::syn_received || view.syn_unacked;  // R04
+    const bool opens = opening && completes_simultaneous_open(view, s);
     // RFC 5961 4.2: whatever its sequence number.
     if (s.has(flags::syn) && !opens) {
         return only(view.st == state::syn_received ? syn_received_syn(view, s)

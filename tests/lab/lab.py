@@ -17,6 +17,7 @@ import hashlib
 import os
 import pathlib
 import re
+import shutil
 import signal
 import socket
 import struct
@@ -35,6 +36,7 @@ WIRES = {
     "tap": {"vdev": "net_tap0,iface=lastack0", "interface": "lastack0"},
     "af_packet": {"vdev": "net_af_packet0,iface=wire0", "interface": "wire1"},
 }
+source = pathlib.Path(__file__).resolve().parents[2]
 running = []  # Applications started by the current test.
 
 
@@ -62,7 +64,8 @@ class Application:
         self.interface = WIRES[self.wire]["interface"]
         folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
         config = folder / "driver.toml"
-        eal = ["--no-huge", "-m", "1024", f"--file-prefix=lab{os.getpid()}-{len(running)}",
+        self.prefix = f"lab{os.getpid()}-{len(running)}"
+        eal = ["--no-huge", "-m", "1024", f"--file-prefix={self.prefix}",
                f"--vdev={WIRES[self.wire]['vdev']}"]
         lines = ["[eal]", f"args = {eal}"]
         if self.wire == "tap":
@@ -207,7 +210,7 @@ def enter_namespace():
     unshare = ["unshare", "-n"] if os.geteuid() == 0 else ["unshare", "-Urn"]
     if subprocess.run([*unshare, "ip", "link", "set", "lo", "up"], capture_output=True).returncode != 0:
         skip("network namespaces cannot be made here (as an ordinary user: unprivileged user namespaces are off)")
-    os.environ[INSIDE] = "1"
+    os.environ[INSIDE] = "root" if os.geteuid() == 0 else "user"
     os.environ.setdefault("XTABLES_LOCKFILE", f"{tempfile.gettempdir()}/lastack-xtables-{os.getuid()}.lock")
     os.execvp("unshare", [*unshare, sys.executable, *sys.argv])
 

@@ -74,6 +74,15 @@ def test_one_per_cent_loss_delays_but_breaks_nothing():
             lab.run("curl", "-sS", "-f", "-o", "/dev/null", "--max-time", "20", URL)
 
 
+def test_a_download_under_loss_is_unchanged():
+    root = lab.pathlib.Path(lab.tempfile.mkdtemp(dir=lab.scratch))
+    (root / "large.bin").write_bytes(lab.os.urandom(16 << 20))
+    application = lab.Application("httpd", "--root", str(root))
+    with lab.loss(application, 0.02):
+        got = subprocess.run(["curl", "-sS", "--max-time", "100", URL + "large.bin"], capture_output=True, timeout=110)
+    assert lab.hashlib.sha256(got.stdout).digest() == lab.hashlib.sha256((root / "large.bin").read_bytes()).digest()
+
+
 def test_a_client_that_resets_leaves_no_connection():
     application = lab.Application("httpd")
     for _ in range(100):

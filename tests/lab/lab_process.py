@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """The applications as processes: bad options, --run-for, --capture, the line at start."""
+import re
+
 import lab
 
 BAD = [
     ("an unknown option", ["--no-such-option"]),
+    ("a word that is no option", ["now"]),
     ("an address that is none", ["--address", "10.0.0.300/24"]),
     ("a prefix length that is none", ["--address", "10.0.0.2/33"]),
     ("a gateway that is none", ["--gateway", "nowhere"]),
@@ -15,6 +18,7 @@ BAD = [
     ("a driver configuration that is not there", ["--driver-config", "/nonexistent.toml"]),
     ("a sysctl file that is not there", ["--sysctl-file", "/nonexistent.conf"]),
     ("a capture file that cannot be made", ["--capture", "/nonexistent/x.pcapng"]),
+    ("a client without the other end of the wire", ["--client", "5"]),
     ("an EAL word without the --", ["--vdev=net_null0"]),
     ("a driver that does not exist", ["--no-huge", "-m", "256", "--vdev=net_nothing0", "--"]),
 ]
@@ -62,8 +66,36 @@ def test_a_capture_is_readable_and_holds_the_handshake():
     application = lab.Application("httpd", "--capture", file)
     lab.run("curl", "-sS", "-f", "-o", "/dev/null", "--max-time", "5", f"http://{lab.STACK}/")
     assert application.stop() == 0
-    packets = lab.run("tcpdump", "-nn", "-r", file, "tcp port 80").stdout
+    # As root tcpdump becomes another user first, which the root of an ordinary user's namespace may not.
+    as_nobody = ["unshare", "-U"] if lab.os.environ[lab.INSIDE] == "user" else []
+    packets = lab.run(*as_nobody, "tcpdump", "-nn", "-r", file, "tcp port 80").stdout
     assert "Flags [S]," in packets and "Flags [S.]," in packets and "Flags [F.]," in packets, packets
+    if lab.shutil.which("tshark"):
+        assert lab.run("tshark", "-n", "-r", file, "-Y", "http.response.code == 200").stdout.count("\n") == 1
+        assert lab.run("tshark", "-n", "-r", file, "-Y", "_ws.malformed").stdout == ""
+
+
+def test_the_built_in_client_gets_every_answer_over_net_ring():
+    driver = str(lab.source / "drivers_config" / "net_ring.toml")
+    for first in ("server", "client"):
+        done = lab.run(str(lab.binaries / "lastack-httpd"), "--driver-config", driver, "--client", "2000",
+                       "--close", first, "--run-for", "5")
+        assert "client: 2000 of 2000 connections opened and closed, 0 failed" in done.stdout, done.stdout
+        assert re.search(r"clean_active +2000\n", done.stdout) and re.search(r"clean_passive +2000\n", done.stdout)
+
+
+def test_the_server_of_the_readme_echoes():
+    program = lab.binaries.parent / "tests" / "readme_server"
+    if not program.exists():  # not built with sanitizers
+        return
+    process = lab.subprocess.Popen([str(program)], stdout=lab.subprocess.DEVNULL)
+    try:
+        lab.wait_until(lab.ping, 20, "an answer from 10.0.0.2")
+        got = lab.subprocess.run(["nc", "-N", "-w", "10", lab.STACK, "7"], input=b"hello\n", capture_output=True, timeout=20)
+        assert got.stdout == b"hello\n", got
+    finally:
+        process.terminate()
+        assert process.wait(20) == 0
 
 
 def test_nothing_is_left_of_a_process_that_was_killed():

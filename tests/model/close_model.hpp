@@ -14,8 +14,8 @@
 //   wire         delivers any segment that is under way (or only the oldest), loses one, or
 //                delivers one and keeps it
 //
-// A state of the whole is 32 octets. A step is one of the above; explore() (explore.cpp part of
-// this model) walks all of them breadth first. Timestamps are off: what they protect is shown by
+// A state of the whole is 32 octets. A step is one of the above; explore() walks
+// all of them breadth first. Timestamps are off: what they protect is shown by
 // the simulation of old duplicates (old_duplicates.hpp), since a clock makes states endless.
 //
 // Timers keep to the real proportions: a retransmission may come at any time, also too early, but
@@ -58,32 +58,37 @@ struct bounds {
     unsigned text = 1;       // octets each side may write
     unsigned window = 0;     // octets of receive window; 0: more than is ever written
     unsigned under_way = 3;  // segments in one direction; one place is kept for immediate answers
-    unsigned retries = 1;    // retransmissions without progress before a side gives up
+    unsigned early = 1;      // retransmissions without progress that come before their time
     unsigned losses = 0;     // over the whole run
     unsigned duplicates = 0;
     bool reorder = true;       // the wire delivers in any order
     bool may_abort = true;     // abort() at any point
     bool may_shut_rd = false;  // shutdown(SHUT_RD)
-    bool resources = false;    // orphan limit, TIME_WAIT refused or evicted, TCP_LINGER2 < 0
+    bool resources = false;    // orphan limit, records evicted at any time, TCP_LINGER2 < 0
     bool throttle = false;     // an ACK that may be throttled is either sent or not
     bool hasty = false;        // long timers keep to no proportion
     bool rfc1337 = true;
     std::uint32_t states_max = 60'000'000;
+
+    // Retransmissions without progress before a side gives up: one more round than the wire can
+    // spoil. A narrow window spoils one too, since it makes ACKs too old that are merely late
+    // (RFC 5961 5.2).
+    unsigned retries() const { return early + losses + (window != 0 ? 1 : 0); }
 };
 
 enum class breach : std::uint8_t {
     none,
-    impossible_cell,     // the FSM calls this impossible, and it has happened
-    record_and_table,    // a record's verdict is not what the FSM's cell says
-    text_lost,           // a side saw the end of the stream without having everything before it
-    reset_of_proper,     // a RST, though both closed properly (or have not closed yet)
-    gave_up_on_living,   // a side gave up though the wire lost less than it repeats
-    fin_not_acked,       // a repeated FIN had no answer
-    unclean_end,         // both closed properly and one of them says otherwise
-    false_clean,         // a clean end, but the other has not received our FIN
-    no_exit,             // CLOSED, CLOSED cannot be reached any more, whatever happens
-    may_stay_for_ever,   // some endless or stuck course keeps a connection nobody holds
-    out_of_bounds,       // states_max was reached: nothing is proven
+    impossible_cell,    // the FSM calls this impossible, and it has happened
+    record_and_table,   // a record's verdict is not what the FSM's cell says
+    text_lost,          // a side saw the end of the stream without having everything before it
+    reset_of_proper,    // a RST, though both closed properly (or have not closed yet)
+    gave_up_on_living,  // a side gave up though the wire lost less than it repeats
+    fin_not_acked,      // a repeated FIN had no answer
+    unclean_end,        // both closed properly and one of them says otherwise
+    false_clean,        // a clean end, but the other has not received our FIN
+    no_exit,            // CLOSED, CLOSED cannot be reached any more, whatever happens
+    may_stay_for_ever,  // some endless or stuck course keeps a connection nobody holds
+    out_of_bounds,      // states_max was reached: nothing is proven
 };
 const char* name(breach);
 

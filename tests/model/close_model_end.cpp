@@ -3,13 +3,13 @@
 #include "model/close_model_end.hpp"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "teardown/names.hpp"
 
 namespace lastack::model {
 
-namespace flags = wire::tcp_flags;
 using teardown::action;
 using teardown::event;
 using teardown::has;
@@ -19,8 +19,6 @@ const rules real_rules{teardown::lookup, teardown::classify, teardown::classify_
 
 namespace {
 
-// Both run over the wrap: the one in the handshake, the other where signed distance turns.
-constexpr std::array<seq32, 2> iss{{{0xfffffffe}, {0x7ffffffd}}};
 constexpr std::uint8_t edge_open = 7;
 
 std::string text_of(state st, event e) {
@@ -136,11 +134,10 @@ bool machine::window_stuck(const side& s) {
 // --- sending -------------------------------------------------------------------------------------
 
 // One place a direction is kept for answers, so that two full wires cannot hold each other up.
-void machine::emit(unsigned x, packet p, bool answer) {
+void machine::emit(unsigned x, packet p) {
     auto& wire = w_.wire[x];
-    const auto used =
-        static_cast<unsigned>(std::find(wire.begin(), wire.end(), 0) - wire.begin());
-    if (used + (answer ? 0 : 1) >= b_.under_way) {
+    const auto used = static_cast<unsigned>(std::find(wire.begin(), wire.end(), 0) - wire.begin());
+    if (used + (answering_ ? 0 : 1) >= b_.under_way) {
         blocked = true;
         return;
     }
@@ -158,20 +155,20 @@ void machine::advertise(side& s) {
     s.rcv_edge = std::max(s.rcv_edge, static_cast<std::uint8_t>(std::min(7u, s.rcv_nxt + free)));
 }
 
-void machine::send_ack(unsigned x, bool answer) {
+void machine::send_ack(unsigned x) {
     side& s = me(x);
     if (!is_record(s)) {
         advertise(s);
-        s.ack_due = false;
     }
-    emit(x, {s.snd_nxt, s.rcv_nxt, s.rcv_edge, 0, false, false, false, true}, answer);
+    s.ack_due = false;
+    emit(x, {s.snd_nxt, s.rcv_nxt, s.rcv_edge, 0, false, false, false, true});
 }
 
 // A RST though nothing excuses it is a breach, but for one: an end that is through answers what was
 // left over on the wire (R27), which TIME_WAIT at the other end outlives.
 void machine::sending_reset(unsigned x) {
     const side& s = me(x);
-    const bool leftovers = b_.reorder || b_.losses > 0 || b_.duplicates > 0 || b_.retries > 0;
+    const bool leftovers = b_.reorder || b_.losses > 0 || b_.duplicates > 0 || b_.early > 0;
     const bool over = s.st == state::closed && s.end == ending::clean && leftovers;
     if (!w_.excused && !over) {
         broke(breach::reset_of_proper, "a RST is sent");
@@ -181,7 +178,7 @@ void machine::sending_reset(unsigned x) {
 void machine::send_reset(unsigned x) {
     side& s = me(x);
     sending_reset(x);
-    emit(x, {s.snd_nxt, s.rcv_nxt, s.rcv_edge, 0, false, false, true, true}, true);
+    emit(x, {s.snd_nxt, s.rcv_nxt, s.rcv_edge, 0, false, false, true, true});
 }
 
 void machine::answer_reset(unsigned x, const packet& p) {
@@ -194,7 +191,7 @@ void machine::answer_reset(unsigned x, const packet& p) {
         rst.has_ack = true;
         rst.ack = static_cast<std::uint8_t>(p.seq + p.len + p.syn + p.fin);
     }
-    emit(x, rst, true);
+    emit(x, rst);
 }
 
 // output.cpp: everything that is due, in one segment.
@@ -206,13 +203,12 @@ void machine::turn(unsigned x) {
         std::tie(n, fin) = sendable(s);
     }
     if (n == 0 && !fin) {
-        send_ack(x, false);
+        send_ack(x);
         return;
     }
     advertise(s);
     emit(x,
-         {s.snd_nxt, s.rcv_nxt, s.rcv_edge, static_cast<std::uint8_t>(n), fin, false, false, true},
-         false);
+         {s.snd_nxt, s.rcv_nxt, s.rcv_edge, static_cast<std::uint8_t>(n), fin, false, false, true});
     s.ack_due = false;
     s.snd_nxt = static_cast<std::uint8_t>(s.snd_nxt + n + (fin ? 1 : 0));
     s.fin_sent = s.fin_sent || fin;
@@ -224,7 +220,7 @@ void machine::retransmit(unsigned x, bool all) {
     ++s.retries;
     if (s.syn_unacked) {
         const bool active = s.st == state::syn_sent;
-        emit(x, {s.snd_una, s.rcv_nxt, s.rcv_edge, 0, false, true, false, !active}, false);
+        emit(x, {s.snd_una, s.rcv_nxt, s.rcv_edge, 0, false, true, false, !active});
         return;
     }
     const unsigned text = s.snd_nxt - s.snd_una - (s.fin_sent ? 1u : 0u);
@@ -232,8 +228,7 @@ void machine::retransmit(unsigned x, bool all) {
     const bool fin = s.fin_sent && n == text;
     advertise(s);
     emit(x,
-         {s.snd_una, s.rcv_nxt, s.rcv_edge, static_cast<std::uint8_t>(n), fin, false, false, true},
-         false);
+         {s.snd_una, s.rcv_nxt, s.rcv_edge, static_cast<std::uint8_t>(n), fin, false, false, true});
     s.ack_due = false;
 }
 
@@ -241,10 +236,8 @@ void machine::probe_window(unsigned x) {
     side& s = me(x);
     // Answered or not, an orphan's probes are numbered (R62); the application may probe for ever.
     s.retries = static_cast<std::uint8_t>(s.retries + (s.detached ? 1 : 0));
-    emit(x,
-         {static_cast<std::uint8_t>(s.snd_una - 1), s.rcv_nxt, s.rcv_edge, 0, false, false, false,
-          true},
-         false);
+    emit(x, {static_cast<std::uint8_t>(s.snd_una - 1), s.rcv_nxt, s.rcv_edge, 0, false, false,
+             false, true});
 }
 
 // --- the FSM -------------------------------------------------------------------------------------
@@ -270,7 +263,7 @@ bool machine::apply(unsigned x, event e, const packet* p) {
     const action todo = c.actions;
     s.st = c.next;
     if (has(todo, action::send_syn_ack)) {
-        emit(x, {s.snd_una, s.rcv_nxt, s.rcv_edge, 0, false, true, false, true}, true);
+        emit(x, {s.snd_una, s.rcv_nxt, s.rcv_edge, 0, false, true, false, true});
     }
     s.fin_queued = s.fin_queued || has(todo, action::queue_fin);
     s.detached = s.detached || has(todo, action::detach);
@@ -299,6 +292,9 @@ bool machine::apply(unsigned x, event e, const packet* p) {
         told_end_of_stream(x);
     }
     if (has(todo, action::enter_time_wait)) {
+        if (s.ack_due) {
+            send_ack(x);
+        }
         ended(x, c.outcome);
         become_record(s);
         return false;
@@ -365,6 +361,7 @@ void machine::enter_fin_wait_2(unsigned x) {
     if (!s.detached) {
         return;
     }
+    advertise(s);
     if (s.ack_due) {
         send_ack(x);
     }
@@ -400,7 +397,7 @@ void machine::give_up(unsigned x) {
     const side& s = me(x);
     const bool opening = s.st == state::syn_sent || s.st == state::syn_received;
     const bool probing = !outstanding(s);
-    w_.excused = w_.excused || probing || b_.retries < b_.losses;
+    w_.excused = w_.excused || probing || b_.hasty;
     time_event(x, opening      ? event::connect_timeout
                   : s.detached ? event::orphan_timeout
                   : probing    ? event::probe_timeout
@@ -409,12 +406,12 @@ void machine::give_up(unsigned x) {
 
 void machine::time_event(unsigned x, event e) {
     side& s = me(x);
-    if (!is_record(s)) {
+    if (!is_record(s) || e == event::linger2_negative) {
         apply(x, e, nullptr);
         return;
     }
     const teardown::cell& c = cell_for(x, e);
-    w_.excused = w_.excused || excuses(e);
+    w_.excused = w_.excused || excuses(e) || b_.hasty;
     if (c.what == teardown::kind::transition) {
         if (s.st == state::fin_wait_2) {
             ended(x, c.outcome);

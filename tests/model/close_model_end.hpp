@@ -10,6 +10,10 @@
 
 namespace lastack::model {
 
+// Where sequence numbers begin: they wrap in the handshake at one end, and cross the sign at the
+// other.
+inline constexpr std::array<seq32, 2> iss{{{0xfffffffe}, {0x7ffffffd}}};
+
 struct packet {
     std::uint8_t seq = 0;   // relative to the sender's ISN
     std::uint8_t ack = 0;   // relative to the receiver's
@@ -36,6 +40,8 @@ class machine {
     void probe_window(unsigned x);
     void give_up(unsigned x);
     void time_event(unsigned x, teardown::event what);
+    // Takes what x has sent off the wire, or leaves a copy there.
+    void take(unsigned x, unsigned place, bool keep);
     void deliver(unsigned x, const packet& p, bool skip_throttled);
 
     static bool has_output(const side& s);
@@ -56,8 +62,8 @@ class machine {
     bool apply(unsigned x, teardown::event e, const packet* p);
     const teardown::cell& cell_for(unsigned x, teardown::event e);
 
-    void emit(unsigned x, packet p, bool answer);
-    void send_ack(unsigned x, bool answer = true);
+    void emit(unsigned x, packet p);
+    void send_ack(unsigned x);
     void send_reset(unsigned x);
     void answer_reset(unsigned x, const packet& p);
     void sending_reset(unsigned x);
@@ -87,6 +93,7 @@ class machine {
     const bounds& b_;
     const rules& r_;
     cell_set& hit_;
+    bool answering_ = false;  // a segment is being dealt with: its answer may take the last place
     bool skip_throttled_ = false;
     bool acked_ = false;  // this step sent something with an ACK, or owes one
 };

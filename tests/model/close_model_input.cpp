@@ -13,13 +13,6 @@ using teardown::event;
 using teardown::has;
 using teardown::state;
 
-namespace {
-
-// The numbers wrap in the handshake at one end, and cross the sign at the other.
-constexpr std::array<seq32, 2> iss{{{0xfffffffe}, {0x7ffffffd}}};
-
-}  // namespace
-
 wire::tcp_segment machine::segment_from(unsigned x, const packet& p) const {
     wire::tcp_segment s;
     s.seq = iss[x] + p.seq;
@@ -54,6 +47,7 @@ teardown::connection_view machine::view_of(unsigned x) const {
 
 void machine::deliver(unsigned x, const packet& p, bool skip_throttled) {
     const side before = me(x);
+    answering_ = true;
     skip_throttled_ = skip_throttled;
     acked_ = false;
     if (before.st == state::closed || before.st == state::listen) {
@@ -68,8 +62,8 @@ void machine::deliver(unsigned x, const packet& p, bool skip_throttled) {
         connection_input(x, p);
     }
     // R23, R43: a FIN that comes again is acknowledged for as long as anything is left to do it.
-    const bool again = p.fin && !p.syn && !p.rst && before.fin_received &&
-                       before.st != state::closed;
+    const bool again =
+        p.fin && !p.syn && !p.rst && before.fin_received && before.st != state::closed;
     if (again && !acked_ && !me(x).ack_due && !w_.excused && !blocked) {
         broke(breach::fin_not_acked, "a repeated FIN has no answer");
     }
@@ -92,7 +86,7 @@ void machine::listen_input(unsigned x, const packet& p) {
         s.rcv_nxt = 1;
         s.snd_edge = p.edge;
         advertise(s);
-        emit(x, {0, 1, s.rcv_edge, 0, false, true, false, true}, true);
+        emit(x, {0, 1, s.rcv_edge, 0, false, true, false, true});
     }
 }
 

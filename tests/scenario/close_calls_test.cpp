@@ -88,6 +88,33 @@ TEST(close_calls, close_after_a_crossed_syn_sends_fin_behind_the_handshake) {
 }
 
 // R04
+TEST(close_calls, close_after_a_crossed_syn_outlives_the_peers_syn_ack) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    r.send(seg("S"));
+    s.close(r.id);
+    r.heard();
+    r.send(seg("S.").seq(0));  // the peer's answer to our SYN
+    s.advance(3s);
+    r.send(seg("."));
+    s.advance(3s);
+    EXPECT_NE(r.heard().find("F. 1:2(0) ack 1"), std::string::npos);
+    r.send(seg("F."));
+    EXPECT_EQ(s.events(r.id), "ended:clean_active");
+}
+
+// R04
+TEST(close_calls, abort_after_close_in_a_crossed_open_resets) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    r.send(seg("S"));
+    s.shutdown(r.id, shutdown_how::write);
+    r.heard();
+    s.abort(r.id);
+    EXPECT_EQ(r.heard(), "R. 1:1(0) ack 1");
+}
+
+// R04
 TEST(close_calls, close_at_once_when_accepted_sends_fin) {
     checked_scenario s;
     s.on_event = [&s](const event& e) {
@@ -420,6 +447,37 @@ TEST(close_calls, linger_with_a_time_completes_when_the_fin_is_acknowledged) {
     EXPECT_EQ(s.events(r.id), "");
     r.send(seg("F."));
     EXPECT_EQ(s.events(r.id), "ended:clean_active");
+}
+
+// R13
+TEST(close_calls, linger_runs_out_and_the_connection_goes_on_in_the_background) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_linger(r.id, {true, 5s}));
+    s.close(r.id);
+    s.advance(4900ms);
+    EXPECT_EQ(s.events(r.id), "");
+    s.advance(200ms);
+    EXPECT_EQ(s.events(r.id), "ended:none");
+    EXPECT_EQ(s.tcp().sockets(), 0u);
+    EXPECT_EQ(s.in_state(state::fin_wait_1), 1u);
+    EXPECT_EQ(r.heard().find('R'), std::string::npos);
+    r.send(seg("F."));
+    EXPECT_EQ(r.heard(), ". 2:2(0) ack 2");
+    EXPECT_EQ(s.ended(close_outcome::clean_active), 1u);
+    EXPECT_EQ(s.events(r.id), "");
+}
+
+// R13
+TEST(close_calls, linger_completes_in_fin_wait_2) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_linger(r.id, {true, 5s}));
+    s.close(r.id);
+    r.send(seg("."));
+    EXPECT_EQ(s.events(r.id), "ended:none");
+    EXPECT_EQ(s.tcp().sockets(), 0u);
+    EXPECT_EQ(s.in_state(state::fin_wait_2), 1u);
 }
 
 // R14

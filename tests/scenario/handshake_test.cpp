@@ -238,6 +238,34 @@ TEST(handshake, syn_sent_resets_an_unacceptable_ack_but_never_a_rst) {
     EXPECT_EQ(s.state_of(r.id), state::syn_sent);
 }
 
+TEST(handshake, text_on_a_syn_or_syn_ack_is_left_to_be_sent_again) {
+    checked_scenario s;
+    remote& r = s.new_remote();
+    r.send(seg("S").seq(0).text("early"));
+    EXPECT_EQ(r.heard(), "S. 0:1(0) ack 1");
+    r.next_seq = 1;
+    r.send(seg("P.").text("early"));
+    EXPECT_EQ(s.receive(r.id), "early");
+    remote& q = s.make_syn_sent();
+    q.heard();
+    q.send(seg("S.").seq(0).text("early"));
+    EXPECT_EQ(q.heard(), ". 1:1(0) ack 1");
+    q.next_seq = 1;
+    q.send(seg("P.").text("early"));
+    EXPECT_EQ(s.receive(q.id), "early");
+}
+
+// R50
+TEST(handshake, syn_sent_ignores_syn_fin) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    r.heard();
+    r.send(seg("SF.").seq(0).ack(1));
+    r.send(seg("SF").seq(0));
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.state_of(r.id), state::syn_sent);
+}
+
 // R41, R28
 TEST(handshake, rst_with_an_acceptable_ack_refuses_the_connection) {
     checked_scenario s;

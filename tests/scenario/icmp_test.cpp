@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // ICMP: echo, errors and what they may do to a connection (R52, R68), path MTU (RFC 1191).
-#include "wire/checksum.hpp"
 #include "wire/icmp.hpp"
 #include "support/scenario_test.hpp"
+#include "wire/checksum.hpp"
 
 namespace lastack::test {
 namespace {

@@ -60,12 +60,14 @@ TEST(memory, out_of_order_text_of_many_is_dropped_first) {
     for (int i = 0; i < 20; ++i) {
         all.push_back(&s.make_established());
     }
+    auto others = take_all(s.pools().data, 300);
     for (int i = 0; i < 40; ++i) {
         for (remote* r : all) {
             r->send(seg("P.").seq(3 + 2 * i).text("x"));
         }
     }
     EXPECT_GT(s.count(counter::pressure_dropped_ofo), 0u);
+    give_back(others);
     EXPECT_GT(rte_mempool_avail_count(s.pools().data), 512u / 16);
     // The peers send again, and nothing is lost.
     s.advance(1s);
@@ -136,7 +138,12 @@ TEST(memory, ack_fin_rst_and_arp_go_out_with_the_data_pool_empty) {
     s.abort(aborting.id);
     EXPECT_EQ(aborting.heard(), "R. 1:1(0) ack 1");
     s.inject(arp);
-    EXPECT_EQ(s.heard_arp().size(), 1u);
+    const auto said = s.heard_arp();
+    EXPECT_EQ(std::count_if(said.begin(), said.end(),
+                            [](const wire::arp_packet& a) {
+                                return a.operation == wire::arp_operation::reply;
+                            }),
+              1);
     give_back(hoard);
 }
 

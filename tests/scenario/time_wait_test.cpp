@@ -92,6 +92,25 @@ TEST(time_wait, stray_pure_acks_are_answered_twice_a_second_at_most) {
     expect_full_time_from_now(s);
 }
 
+// R45
+TEST(time_wait, syn_ack_is_acked_and_restarts_2msl) {
+    checked_scenario s;
+    remote& r = s.make_time_wait();
+    s.advance(40s);
+    r.send(seg("S.").seq(5000));
+    EXPECT_EQ(r.heard(), ". 2:2(0) ack 2");
+    expect_full_time_from_now(s);
+}
+
+// R25
+TEST(time_wait, new_text_is_ignored_but_acked) {
+    checked_scenario s;
+    remote& r = s.make_time_wait();
+    r.send(seg("P.").seq(2).text("abc"));
+    EXPECT_EQ(r.heard(), ". 2:2(0) ack 2");
+    EXPECT_EQ(s.in_state(state::time_wait), 1u);
+}
+
 // R46
 TEST(time_wait, exact_rst_is_ignored_and_does_not_restart) {
     checked_scenario s;

@@ -93,15 +93,14 @@ TEST(window, a_slow_reader_closes_it_and_reading_opens_it_again) {
     checked_scenario s;
     remote& r = s.make_established();
     std::uint32_t sent = 0;
-    std::uint32_t window = 65535;
-    while (window >= 1460 && sent < 1000000) {
+    std::uint32_t edge = 65536;
+    while (sent + 1461 <= edge && sent < 1000000) {
         r.send(seg(".").text(octets(1460, sent)));
         sent += 1460;
         for (const auto& h : r.heard_segments()) {
-            window = std::uint32_t{h.tcp.window} << 7;
+            edge = h.tcp.ack.raw - r.iss + (std::uint32_t{h.tcp.window} << 7);
         }
     }
-    EXPECT_LT(window, 1460u);
     EXPECT_LE(sent, 140000u);
     EXPECT_GE(sent, 60000u);
     EXPECT_EQ(s.calls().unread(r.id).value(), sent);
@@ -124,6 +123,25 @@ TEST(window, text_beyond_it_is_cut_off_and_acknowledged_at_the_edge) {
     const auto& h = r.last();
     // Everything up to the edge that was promised, and no more.
     EXPECT_EQ(h.tcp.ack.raw - r.iss + h.tcp.window, 65536u);
+}
+
+// R17
+TEST(window, a_fin_beyond_the_edge_is_not_taken) {
+    checked_scenario s;
+    peer_options o;
+    o.wscale = -1;
+    remote& r = s.make_established(o);
+    while (r.next_seq + 1000 <= 65536) {
+        r.send(seg(".").text(octets(1000)));
+    }
+    r.send(seg("F.").text(octets(65536 - r.next_seq)));
+    EXPECT_EQ(s.state_of(r.id), state::established);
+    EXPECT_EQ(r.last().tcp.ack.raw - r.iss, 65536u);
+    EXPECT_EQ(s.receive(r.id).size(), 65535u);
+    r.heard();
+    r.send(seg("F.").seq(65536));
+    EXPECT_EQ(r.heard(), ". 1:1(0) ack 65537");
+    EXPECT_EQ(s.state_of(r.id), state::close_wait);
 }
 
 TEST(window, a_zero_window_probe_is_answered) {

@@ -144,7 +144,7 @@ void ledger::check_pair(party& a, party& b) {
         }
     }
     for (party* p : {&a, &b}) {
-        if (p->ended && !is_clean(p->outcome)) {
+        if (p->outcome != close_outcome::none && !is_clean(p->outcome)) {
             fail(p, "did not end well though both sides closed properly");
         } else if (!p->closed_before_eof && !p->read_shut && p->received != p->peer->sent) {
             fail(p, "did not read all that was sent");

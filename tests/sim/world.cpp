@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "sim/trace.hpp"
+#include "wire/ethernet.hpp"
 
 namespace lastack::sim {
 namespace {
@@ -33,6 +34,8 @@ class world {
         std::unique_ptr<lossy_link> out;  // to the other side
         std::unique_ptr<application> app;
         std::vector<rte_mbuf*> arrived;
+        std::uint32_t frame_max = 0;
+        bool too_long = false;
         side(const instant& clock, const test::pool_sizes& sizes) : now(clock), pools(sizes) {}
     };
     void make_side(unsigned i, random& chance);
@@ -72,6 +75,7 @@ void world::make_side(unsigned i, random& chance) {
     stack::core_config c;
     c.port.mac = {{2, 0, 0, 0, 0, static_cast<std::uint8_t>(i + 1)}};
     c.port.mtu = profile_.mtu;
+    s.frame_max = profile_.mtu + wire::ethernet_header_bytes;
     c.port.multi_segment_tx = profile_.multi_segment_tx;
     c.addresses = {{addresses[i], 24}};
     c.settings = i == 1 && profile_.uneven ? profile_.right : profile_.settings;
@@ -103,6 +107,9 @@ void world::make_side(unsigned i, random& chance) {
     }
     s.core->set_transmit({[](void* self, rte_mbuf** frames, std::uint16_t n) {
                               auto* from = static_cast<side*>(self);
+                              from->too_long |= std::any_of(frames, frames + n, [&](auto* f) {
+                                  return f->pkt_len > from->frame_max;
+                              });
                               return from->out->send(frames, n, from->now);
                           },
                           &s});
@@ -140,6 +147,9 @@ void world::compare_books(const side& s) {
     if (counts.sockets != s.app->handles()) {
         complain(std::to_string(counts.sockets) + " sockets, but the application holds " +
                  std::to_string(s.app->handles()));
+    }
+    if (s.too_long) {
+        complain("a frame is longer than the MTU");
     }
     if (counts.orphans > tcp.connections()) {
         complain("more orphans than connections");

@@ -44,7 +44,8 @@ enum class shutdown_how : std::uint8_t { read, write, both };
 // What close() owes the caller: nothing, after which the handle is dead at once, or one `ended`.
 enum class completion : std::uint8_t { none, event };
 
-// SO_LINGER. {on, 0}: close() aborts (R12). {on, n}: `ended` comes at the latest after n (R13).
+// SO_LINGER. {on, 0}: close() aborts (R12). {on, n}: `ended` comes when our FIN is acknowledged, at
+// the latest after n; where the connection has not ended by then, it has no outcome (R13).
 struct linger_option {
     bool on = false;
     std::chrono::seconds timeout{0};
@@ -110,6 +111,10 @@ class local_stack {
     // A buffer with room for `octets` in one segment or a chain, to fill and send. Empty when
     // memory is short. The first segment has the headroom the stack needs.
     buffer allocate(std::size_t octets);
+
+    // Sends every connection's FIN behind what is queued; no new connection comes. What a process
+    // does that stops; walks all connections, so it is not for the packet path.
+    void drain();
 
     // How many connections this stack can hold at once.
     std::uint32_t capacity() const;

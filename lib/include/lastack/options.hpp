@@ -50,8 +50,10 @@ class runtime_options {
     void add_eal_arguments(const std::vector<std::string>& arguments);
     void set_workers(std::uint32_t count);
 
-    // For the application, which does the listening.
+    // For the application, which does the listening: TCP ports, and the stack's addresses on one
+    // port of the process.
     const std::vector<std::uint16_t>& listen() const;
+    std::vector<ip_address> addresses(unsigned port) const;
 
     std::string program = "lastack";  // EAL's argv[0], and the name in messages
     std::chrono::seconds run_for{0};  // 0: until a signal

@@ -15,7 +15,8 @@
 //   on_start(local_stack&)                  before the first frame; may return
 //                                           result<bool, std::string>, whose error ends the process
 //   on_turn(local_stack&, microseconds now) once each turn, after the events
-//   on_drain(local_stack&)                  when the process begins to stop
+//   on_drain(local_stack&)                  when the process begins to stop: listeners are closed,
+//                                           end the connections; without it all get their FIN
 //
 // The calling thread becomes the control thread: it waits for SIGINT and SIGTERM (the first drains
 // within lastack.drain_ms and then resets, the second resets at once), prints statistics and adds
@@ -125,9 +126,11 @@ void drive(worker& w, MakeHandler& make_handler) {
             if constexpr (requires { handler.on_turn(s, w.now()); }) {
                 handler.on_turn(s, w.now());
             }
-            if constexpr (requires { handler.on_drain(s); }) {
-                if (w.drain_begins()) {
+            if (w.drain_begins()) {
+                if constexpr (requires { handler.on_drain(s); }) {
                     handler.on_drain(s);
+                } else {
+                    s.drain();
                 }
             }
         }

@@ -215,5 +215,28 @@ TEST(suggest, nearest_of_nothing_is_nothing) {
     EXPECT_EQ(nearest("a", {}), "");
 }
 
+TEST(options, a_running_stack_takes_what_does_not_reserve_memory) {
+    const auto now = *resolve(settings{});
+    const auto next = change_running(now, "net/ipv4/tcp_fin_timeout", " 30 ");
+    ASSERT_TRUE(next) << next.error();
+    auto expected = now;
+    expected.tcp_fin_timeout = 30;
+    EXPECT_EQ(*next, expected);
+}
+
+TEST(options, a_running_stack_refuses_with_a_sentence_what_it_cannot_take) {
+    const auto now = *resolve(settings{});
+    const auto refusal = [&now](std::string_view key, std::string_view text) {
+        const auto next = change_running(now, key, text);
+        return next ? "" : next.error();
+    };
+    EXPECT_NE(refusal("lastack.connections", "10").find("fixed at start"), std::string::npos);
+    EXPECT_NE(refusal("net.ipv4.tcp_fin_timeout", "-1").find("it takes 0 to"), std::string::npos);
+    EXPECT_NE(refusal("net.ipv4.tcp_max_tw_buckets", "2000000000").find("reserved at start"),
+              std::string::npos);
+    EXPECT_NE(refusal("net.ipv4.tcp_tw_recycle", "1").find("is refused"), std::string::npos);
+    EXPECT_NE(refusal("net.ipv4.tcp_fin_timeouts", "1").find("nearest"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace lastack::config

@@ -194,6 +194,7 @@ result<std::size_t, call_error> local_stack::unread(conn_id id) const {
     return n;
 }
 
+void local_stack::drain() {}
 std::uint32_t local_stack::capacity() const { return 1024; }
 void local_stack::count_coroutine_pool_empty() { ++core_->coroutine_pool_empty; }
 

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lastack-ctl: looks into a running stack, and changes its settings, through DPDK telemetry.
+#include <poll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "commands.hpp"
+
+namespace {
+
+std::string history_file() {
+    if (const char* named = std::getenv("LASTACK_NSTAT_HISTORY"); named != nullptr) {
+        return named;
+    }
+    const char* session = std::getenv("XDG_RUNTIME_DIR");
+    const bool usable = session != nullptr && ::access(session, W_OK) == 0;
+    return (usable ? std::string(session) + "/lastack-nstat" : std::string("/tmp/.lastack-nstat")) +
+           ".u" + std::to_string(::getuid());
+}
+
+// Returns at SIGINT or SIGTERM, or after `seconds` (0: no limit).
+void wait_for_the_end(unsigned seconds) {
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+    pollfd ready{::signalfd(-1, &signals, SFD_CLOEXEC), POLLIN, 0};
+    ::poll(&ready, 1, seconds == 0 ? -1 : static_cast<int>(seconds) * 1000);
+    ::close(ready.fd);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("Looks into a running stack and changes its settings.", "lastack-ctl");
+    app.require_subcommand(1);
+    app.fallthrough();  // --file-prefix may stand behind the command too
+    std::string prefix, key, file;
+    unsigned seconds = 0;
+    bool ignored = false;
+    ctl::ss_options ss;
+    ctl::nstat_options nstat;
+    ctl::sysctl_options sysctl;
+    app.add_option("--file-prefix", prefix, "EAL's name of the process, when several run");
+
+    auto* list = app.add_subcommand("ss", "Connections, in the columns of ss -tan");
+    list->add_flag("-t,-a,-n", ignored, "As on Linux; always so here");
+    list->add_flag("-o", ss.timers, "Show timers");
+    list->add_flag("-s", ss.summary, "Show counts by state only");
+    list->add_flag("-H", ss.no_header, "No header");
+    list->add_flag("--json", ss.json, "An array of objects");
+    list->add_option("FILTER", ss.filter, "state NAME, sport = :PORT, dport = :PORT");
+
+    auto* count = app.add_subcommand("nstat", "Counters, as differences from the last call");
+    count->add_flag("-a", nstat.absolute, "Since the stack's start");
+    count->add_flag("-z", nstat.zeros, "Zeros too");
+    count->add_flag("-s", nstat.no_update, "Do not note the counts for the next call");
+    count->add_flag("-r", nstat.reset, "Only note the counts");
+    count->add_flag("--explain", nstat.explain, "What each one means");
+    count->add_flag("--json", nstat.json, "One object");
+    count->add_option("NAME", nstat.names, "Counters; * and ? as in a shell");
+
+    auto* set = app.add_subcommand("sysctl", "Settings");
+    set->add_flag("-a", sysctl.all, "All");
+    set->add_flag("-n", sysctl.values_only, "Values without names");
+    set->add_flag("-w", sysctl.write, "Only KEY=VALUE may follow");
+    set->add_option("KEY", sysctl.arguments, "KEY, or KEY=VALUE to change it");
+
+    auto* record = app.add_subcommand("capture", "Writes what the ports see to a pcapng file");
+    record->add_option("FILE", file, "Made by the stack's process")->required();
+    record->add_option("--seconds", seconds, "How long; without, until SIGINT");
+
+    auto* why = app.add_subcommand("explain", "Why a connection is in its state, or how it ended");
+    why->add_option("CONNECTION", key, "ADDR:PORT-ADDR:PORT, the stack's side first")->required();
+
+    const auto fail = [](const std::string& sentence) {
+        std::fprintf(stderr, "lastack-ctl: %s\n", sentence.c_str());
+        return 2;
+    };
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& e) {
+        return app.exit(e);
+    } catch (const CLI::ParseError& e) {
+        return fail(std::string(e.what()) + " (--help shows how)");
+    }
+
+    auto stack = ctl::connection::open(prefix, ctl::search_directories());
+    if (!stack) {
+        return fail(stack.error());
+    }
+    const ctl::ask_function ask = [&](const std::string& c) { return stack->ask(c); };
+    nstat.history = history_file();
+    nstat.identity = stack->identity();
+    const auto done = list->parsed()    ? ctl::ss(ask, ss)
+                      : count->parsed() ? ctl::nstat(ask, nstat)
+                      : set->parsed()   ? ctl::sysctl(ask, sysctl)
+                      : record->parsed()
+                          ? ctl::capture(ask, file, [&] { wait_for_the_end(seconds); })
+                          : ctl::explain(ask, key);
+    if (!done) {
+        return fail(done.error());
+    }
+    std::fwrite(done->data(), 1, done->size(), stdout);
+    return 0;
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flow/port_ledger.hpp"
+
+#include <algorithm>
+
+namespace lastack::flow {
+
+result<port_ledger, std::string> port_ledger::make(const keyed_hash& hash, port_range range,
+                                                   page_size preference) {
+    // At least one page for the largest range.
+    const std::size_t ports = std::size_t{range.last} - range.first + 1;
+    auto entries =
+        fixed_array<port_entry>::make(std::max(pages_max * ports, std::size_t{65536}), preference);
+    if (!entries.ok()) {
+        return failure{"local ports of connect(): " + entries.error()};
+    }
+    port_ledger made(hash, range);
+    made.entries_ = std::move(entries).value();
+    made.set_range(range);
+    return made;
+}
+
+void port_ledger::set_range(port_range range) {
+    cycle_.set_range(range);
+    pages_used_ = 0;
+    pages_there_are_ = std::min(entries_.size() / cycle_.size(), pages_max);
+}
+
+port_ledger::page* port_ledger::find(std::uint64_t name) {
+    const auto end = pages_.begin() + static_cast<std::ptrdiff_t>(pages_used_);
+    const auto found =
+        std::find_if(pages_.begin(), end, [name](const page& p) { return p.name == name; });
+    return found == end ? nullptr : &*found;
+}
+
+// A page never used, or one whose destination has no port in use.
+port_ledger::page* port_ledger::begin(std::uint64_t name) {
+    page* p = nullptr;
+    if (pages_used_ < pages_there_are_) {
+        p = &pages_[pages_used_];
+        p->entries = entries_.data() + pages_used_ * cycle_.size();
+        ++pages_used_;
+    } else {
+        const auto end = pages_.begin() + static_cast<std::ptrdiff_t>(pages_used_);
+        const auto idle = std::find_if(pages_.begin(), end, [this](const page& one) {
+            return one.fresh + one.free.size == cycle_.size();
+        });
+        if (idle == end) {
+            return nullptr;
+        }
+        p = &*idle;
+    }
+    p->name = name;
+    // RFC 6056 3.3.4: where a destination begins, only the key's owner can tell.
+    p->fresh_from = static_cast<std::uint32_t>((name >> 1) % cycle_.size());
+    p->fresh = cycle_.size();
+    p->free = p->waiting = list{};
+    std::fill_n(p->entries, cycle_.size(), port_entry{});
+    return p;
+}
+
+std::uint16_t port_ledger::candidate(page& p) {
+    if (p.fresh == 0) {
+        return p.free.head != 0 ? p.free.head : p.waiting.head;
+    }
+    const std::uint16_t port = port_at(p.fresh_from);
+    p.fresh_from = (p.fresh_from + 1) % cycle_.size();
+    --p.fresh;
+    return port;
+}
+
+void port_ledger::put(page& p, std::uint16_t port, place where) {
+    port_entry& e = entry(p, port);
+    if (e.where != place::nowhere) {
+        list& from = list_of(p, e.where);
+        (e.previous != 0 ? entry(p, e.previous).next : from.head) = e.next;
+        (e.next != 0 ? entry(p, e.next).previous : from.tail) = e.previous;
+        --from.size;
+    }
+    e = {0, 0, where};
+    if (where != place::nowhere) {
+        list& to = list_of(p, where);
+        e.previous = to.tail;
+        (to.tail != 0 ? entry(p, to.tail).next : to.head) = port;
+        to.tail = port;
+        ++to.size;
+    }
+}
+
+void port_ledger::note(const key4& key, port_state now) {
+    page* const p = find(name_of(key));
+    if (p == nullptr) {
+        return;
+    }
+    const std::uint32_t count = cycle_.size();
+    const std::uint32_t step = key.local_port - cycle_.range().first;
+    if ((step + count - p->fresh_from) % count < p->fresh) {
+        return;  // it will be looked at
+    }
+    put(*p, key.local_port,
+        now == port_state::free    ? place::free
+        : now == port_state::taken ? place::nowhere
+                                   : place::waiting);
+}
+
+}  // namespace lastack::flow
