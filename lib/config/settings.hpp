@@ -84,7 +84,7 @@ struct settings {
     std::uint32_t tcp_syn_retries = 6;
     std::uint32_t tcp_synack_retries = 5;
     std::uint32_t tcp_timestamps = 1;  // 0: off, 1: random offset per host pair, 2: no offset
-    std::uint32_t tcp_tw_reuse = 2;           // 0: never, 1: always, 2: both addresses our own
+    std::uint32_t tcp_tw_reuse = 2;    // 0: never, 1: always, 2: both addresses our own
     std::uint32_t tcp_tw_reuse_delay = 1000;  // ms
     bool tcp_window_scaling = true;
     buffer_limits tcp_wmem{4096, 16384, 4194304};  // octets

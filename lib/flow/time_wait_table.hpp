@@ -206,8 +206,7 @@ class time_wait_table {
     static constexpr std::uint32_t ways = 8;
     static constexpr std::uint32_t stash_buckets = 8;
     static constexpr std::uint32_t moves_max = 32;
-    static constexpr std::uint32_t batch =
-        16;  // entries of the calendar that are prefetched at once
+    static constexpr std::uint32_t batch = 32;  // of the calendar's entries, prefetched at once
     // Slots used at capacity: the fewest that the byte budget of the family allows.
     static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 885 : 935;
     static constexpr std::size_t meta_offset = ways * sizeof(std::uint16_t);
@@ -371,13 +370,12 @@ expire_result time_wait_table<Key>::expire(tick now, std::uint32_t budget, F&& o
     expire_result done;
     std::array<std::uint32_t, batch> entries;
     for (;;) {
-        // As many buckets as the budget holds if all they have is due; the last one may be cut.
         const std::uint32_t left = budget - done.touched;
         if (left == 0) {
             done.more = order_.ready(today);
             return done;
         }
-        const std::size_t want = left < ways ? 1 : left / ways < batch ? left / ways : batch;
+        const std::size_t want = left < batch ? left : batch;
         const std::size_t count = order_.take(today, std::span(entries).first(want));
         if (count == 0) {
             return done;
@@ -386,7 +384,11 @@ expire_result time_wait_table<Key>::expire(tick now, std::uint32_t budget, F&& o
             __builtin_prefetch(line(entries[i] & ~extra_bit), 1);
         }
         for (std::size_t i = 0; i < count; ++i) {
-            visit(entries[i], budget - done.touched, on_expired, done);
+            if (done.touched < budget) {
+                visit(entries[i], budget - done.touched, on_expired, done);
+            } else {
+                order_.push(today, entries[i]);  // prefetched in vain: several were due in a bucket
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 
 #include "stack/census.hpp"
 #include "support/scenario_test.hpp"
+#include "teardown/names.hpp"
 
 namespace lastack::test {
 namespace {

@@ -86,28 +86,6 @@ TEST(keepalive, a_probe_of_the_peer_is_answered) {
     EXPECT_EQ(r.heard(), ". 1:1(0) ack 4");
 }
 
-// The one timer of a connection serves its nearest deadline, whatever came due before.
-TEST(keepalive, a_retransmission_does_not_hold_up_a_delayed_ack) {
-    scenario_options o;
-    o.settings.tcp_early_retrans = 0;
-    checked_scenario s{o};
-    remote& r = s.make_established();
-    for (int i = 0; i < 16; ++i) {
-        r.send(seg("P.").text("x"));
-    }
-    s.receive(r.id);
-    s.send(r.id, "abc");
-    s.advance(190ms);
-    r.heard();
-    r.send(seg("P.").ack(1).text("y"));  // to be acknowledged 40 ms from now
-    s.turn();
-    s.advance(11ms);  // the RTO comes in between and carries the acknowledgement
-    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 18");
-    r.send(seg("P.").ack(1).text("z"));
-    s.advance(40ms);
-    EXPECT_EQ(r.heard(), ". 4:4(0) ack 19");
-}
-
 // R66
 TEST(keepalive, user_timeout_replaces_the_count_of_probes) {
     checked_scenario s;
