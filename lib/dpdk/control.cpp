@@ -174,7 +174,7 @@ void runtime_impl::print_statistics() {
     std::vector<std::shared_ptr<snapshot_task>> asked;
     std::vector<task_desk::task_pointer> tasks;
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-        asked.push_back(std::make_shared<snapshot_task>());
+        asked.push_back(std::make_shared<snapshot_task>(snapshot::mbufs::counted));
         tasks.push_back(asked.back());
     }
     desk_->post(tasks);

@@ -13,9 +13,9 @@ constexpr std::uint16_t burst = 32;
 
 }  // namespace
 
-void snapshot::add(const stack::core& core) {
+void snapshot::add(const stack::core& core, mbufs held) {
     snapshot one;
-    one.states = core.states();
+    one.states = held == mbufs::counted ? core.states() : core.counts();
     one.outcomes = core.outcomes();
     one.resets = core.tcp().resets();
     add(one);
@@ -152,7 +152,7 @@ void lcore_worker::run_task() {
 snapshot lcore_worker::last_snapshot() const {
     snapshot sum;
     for (const auto* c : cores_) {
-        sum.add(*c);
+        sum.add(*c, snapshot::mbufs::counted);
     }
     return sum;
 }

@@ -47,7 +47,9 @@ struct snapshot {
     std::array<std::uint64_t, close_outcome_count> outcomes{};
     std::array<std::uint64_t, teardown::event_count> resets{};  // sent, by what asked for them
 
-    void add(const stack::core&);
+    // Counting mbufs walks all queues.
+    enum class mbufs : bool { not_counted, counted };
+    void add(const stack::core&, mbufs);
     void add(const snapshot&);
 };
 

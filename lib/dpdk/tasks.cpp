@@ -20,7 +20,7 @@ bool go_on(list_task::place& at, std::size_t stacks) {
 
 bool snapshot_task::run(std::span<stack::core* const> stacks) {
     for (const auto* s : stacks) {
-        taken.add(*s);
+        taken.add(*s, held_);
     }
     return true;
 }

@@ -19,8 +19,12 @@ inline constexpr std::uint32_t slice_places = 256;
 
 class snapshot_task final : public core_task {
   public:
+    explicit snapshot_task(snapshot::mbufs held = snapshot::mbufs::not_counted) : held_(held) {}
     bool run(std::span<stack::core* const> stacks) override;
     snapshot taken;
+
+  private:
+    snapshot::mbufs held_;
 };
 
 class settings_task final : public core_task {

@@ -22,6 +22,10 @@ namespace {
 
 constexpr std::size_t help_page = 64;
 
+static_assert(counter_count + close_outcome_count + teardown::event_count <=
+                  RTE_TEL_MAX_DICT_ENTRIES,
+              "/lastack/counters must fit one reply");
+
 // Who answers, if anybody: shared by running calls, taken alone to change it.
 std::shared_mutex gate;
 telemetry* answering = nullptr;

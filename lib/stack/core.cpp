@@ -135,6 +135,12 @@ bool core::idle() const {
 }
 
 state_counts core::states() const {
+    state_counts s = counts();
+    s.mbufs_held = tcp_->mbufs_held();
+    return s;
+}
+
+state_counts core::counts() const {
     state_counts s;
     s.by_state = tcp_->connections_by_state();
     const auto& records = tcp_->time_wait();
@@ -145,7 +151,6 @@ state_counts core::states() const {
     s.by_state[at(teardown::state::listen)] = tcp_->listeners();
     s.orphans = tcp_->orphans();
     s.sockets = tcp_->sockets();
-    s.mbufs_held = tcp_->mbufs_held();
     return s;
 }
 

@@ -124,6 +124,8 @@ class core {
     bool idle() const;
 
     const counter_set& counters() const { return tcp_->counters(); }
+    // Everything but mbufs_held, at no cost.
+    state_counts counts() const;
     // Walks the queues to count mbufs: not for the packet path.
     state_counts states() const;
     const std::array<std::uint64_t, close_outcome_count>& outcomes() const {

@@ -217,12 +217,12 @@ TEST(census, histograms_tell_what_is_left_of_time_wait_and_how_old_close_wait_is
     s.advance(100s);
     s.make_close_wait();
     s.make_time_wait();
-    s.advance(20s);
+    s.advance(25s);
     stack::census c;
     for (const auto& row : all_rows(s)) {
         c.add(row, 60000);
     }
-    EXPECT_EQ(c.time_wait_left[6], 1u);  // 30 s to 40 s
+    EXPECT_EQ(c.time_wait_left[7], 1u);  // 30 s to 40 s
     const auto& ages = c.age[static_cast<std::size_t>(state::close_wait)];
     EXPECT_EQ(ages[2], 1u);  // 10 s to 60 s
     EXPECT_EQ(ages[3], 1u);  // 60 s to 300 s

@@ -73,6 +73,23 @@ TEST(timestamps, ts_recent_moves_only_with_what_covers_the_last_ack) {
     EXPECT_EQ(r.last().tcp.options.tsecr, t0 + 20);
 }
 
+// R70
+TEST(timestamps, a_delayed_ack_echoes_the_first_of_what_it_covers) {
+    checked_scenario s;
+    remote& r = s.make_established(with_ts());
+    for (int i = 0; i < 20; ++i) {
+        r.send(seg("P.").text("x"));
+        s.advance(50ms);
+    }
+    r.heard();
+    const auto t0 = static_cast<std::uint32_t>(s.now().us / 1000);
+    r.send(seg("P.").text("y").ts(t0));
+    EXPECT_EQ(r.heard(), "");
+    r.send(seg("P.").text("z").ts(t0 + 7));
+    EXPECT_EQ(r.heard(), ". 1:1(0) ack 23");
+    EXPECT_EQ(r.last().tcp.options.tsecr, t0);
+}
+
 // R71
 TEST(timestamps, paws_rejects_and_acknowledges_an_old_tsval) {
     checked_scenario s;

@@ -176,7 +176,7 @@ class ctl_nstat : public ::testing::Test {
 
 TEST_F(ctl_nstat, prints_names_as_nstat_does_and_leaves_zeros_out) {
     EXPECT_EQ(text_of(ctl::nstat(stack.ask(), options)),
-              "#lastack\nTcpExtTW                                5                0.0\n");
+              "#lastack\nTcpExtTW                                5               0.0\n");
 }
 
 TEST_F(ctl_nstat, counts_from_the_last_call) {
