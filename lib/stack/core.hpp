@@ -73,13 +73,6 @@ struct transmit_hook {
     void* context = nullptr;
 };
 
-// Takes a frame that is not the stack's own: other protocols, UDP, other addresses. Returns true if
-// it has taken the mbuf over; otherwise it is counted and dropped.
-struct foreign_frame_hook {
-    bool (*take)(void* context, rte_mbuf* frame) = nullptr;
-    void* context = nullptr;
-};
-
 struct state_counts {
     // Connections by state; SYN_RECEIVED counts the compact records too, TIME_WAIT and FIN_WAIT_2
     // the compact records of closed connections too.

@@ -6,7 +6,6 @@
 
 namespace lastack {
 
-
 result<listener_id, call_error> local_stack::listen(const endpoint& local,
                                                     const listen_options& o) {
     return core_->tcp().listen(local, o);
@@ -71,8 +70,15 @@ result<endpoint, call_error> local_stack::remote_endpoint(conn_id id) const {
 result<endpoint, call_error> local_stack::local_endpoint(conn_id id) const {
     return core_->tcp().local_endpoint(id);
 }
-void local_stack::drain() { core_->drain(); }
-std::uint32_t local_stack::capacity() const { return core_->settings().connections; }
+void local_stack::set_foreign_frames(foreign_frame_hook hook) {
+    core_->set_foreign(hook);
+}
+void local_stack::drain() {
+    core_->drain();
+}
+std::uint32_t local_stack::capacity() const {
+    return core_->settings().connections;
+}
 void local_stack::count_coroutine_pool_empty() {
     core_->tcp().counters().add(counter::coroutine_pool_empty);
 }

@@ -59,6 +59,14 @@ struct keepalive_option {
     std::uint8_t probes = 0;
 };
 
+// Takes a frame that is not the stack's own: other protocols, UDP, other addresses. Returns true if
+// it has taken the mbuf over; otherwise the frame is counted and dropped. Called on the packet
+// path.
+struct foreign_frame_hook {
+    bool (*take)(void* context, rte_mbuf* frame) = nullptr;
+    void* context = nullptr;
+};
+
 class local_stack {
   public:
     explicit local_stack(stack::core& core) : core_(&core) {}
@@ -111,6 +119,8 @@ class local_stack {
     // A buffer with room for `octets` in one segment or a chain, to fill and send. Empty when
     // memory is short. The first segment has the headroom the stack needs.
     buffer allocate(std::size_t octets);
+
+    void set_foreign_frames(foreign_frame_hook hook);
 
     // Sends every connection's FIN behind what is queued; no new connection comes. What a process
     // does that stops; walks all connections, so it is not for the packet path.

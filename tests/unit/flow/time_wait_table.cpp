@@ -33,7 +33,7 @@ class time_wait_table_of : public ::testing::Test {};
 using families = ::testing::Types<key4, key6>;
 TYPED_TEST_SUITE(time_wait_table_of, families);
 
-TYPED_TEST(time_wait_table_of, gives_back_all_of_a_record) {
+TYPED_TEST(time_wait_table_of, gives_back_all_of_a_record) {  // R58
     auto t = make<TypeParam>(64);
     for (std::uint32_t n = 0; n < 64; ++n) {
         ASSERT_FALSE(find(t, n));
