@@ -383,7 +383,7 @@ std::string markdown() {
         "equal.\n\n"
         "Names under `net.` are Linux's and mean what they mean there; names under `lastack.` are "
         "this stack's own. A limit whose default is another setting's name equals that capacity "
-        "and cannot be raised above it. Settings marked *start* reserve memory and stay as they "
+        "and cannot be raised above it. Settings marked *start* reserve memory or are read once, and stay as they "
         "were at start; the others are only read when they are used.\n\n"
         "| Setting | Default | Takes | Fixed at | What it does |\n|---|---|---|---|---|\n";
     for (const option& o : table) {

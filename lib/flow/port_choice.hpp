@@ -6,8 +6,8 @@
 // again after all others have: the one whose TIME_WAIT is oldest is met first, and an observer of
 // one destination learns nothing about another. No parity.
 //
-// The search is bounded by its budget; the caller says which ports may be used (its own by RSS, not
-// bound, no connection, no TIME_WAIT that forbids it).
+// The search is bounded by its budget; the caller says which ports may be used (no connection, no
+// TIME_WAIT that forbids it).
 #pragma once
 
 #include <array>
