@@ -8,7 +8,6 @@
 #include <algorithm>
 
 #include "base/assert.hpp"
-#include "base/assert.hpp"
 #include "ip/arp.hpp"
 #include "stack/core.hpp"
 #include "wire/checksum.hpp"
@@ -85,8 +84,10 @@ void core::send_packet(rte_mbuf* packet) {
 }
 
 void core::send_frame(rte_mbuf* packet, const mac_address& to) {
-    // A port may refuse a frame that is too long for ever, and all behind it wait.
-    LASTACK_ASSERT(packet->pkt_len <= config_.port.mtu);
+    if (packet->pkt_len > config_.port.mtu) {
+        drop(packet, counter::tx_drop);  // a port may refuse it for ever, and all behind it wait
+        return;
+    }
     auto* const ethernet =
         reinterpret_cast<std::uint8_t*>(rte_pktmbuf_prepend(packet, wire::ethernet_header_bytes));
     if (ethernet == nullptr) {

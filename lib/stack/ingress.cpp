@@ -209,8 +209,11 @@ void core::icmp_input(rte_mbuf* frame, std::uint16_t at, std::uint32_t octets) {
         // Headers other than ours may be in front and padding behind: keep just the packet.
         rte_pktmbuf_adj(frame, wire::ethernet_header_bytes);
         const std::uint32_t packet_octets = at - wire::ethernet_header_bytes + octets;
-        if (frame->pkt_len > packet_octets) {
-            rte_pktmbuf_trim(frame, static_cast<std::uint16_t>(frame->pkt_len - packet_octets));
+        const auto padding = static_cast<std::uint16_t>(frame->pkt_len - packet_octets);
+        if (packet_octets > config_.port.mtu ||
+            (padding > 0 && rte_pktmbuf_trim(frame, padding) != 0)) {
+            drop(frame, counter::icmp_in_errors);
+            return;
         }
         ip::make_echo_reply({rte_pktmbuf_mtod(frame, std::uint8_t*), frame->data_len},
                             static_cast<std::uint8_t>(settings().ip_default_ttl));

@@ -114,7 +114,9 @@ void engine::update_window(tcb& c, const wire::tcp_segment& s) {
     if (!(c.snd_wl1 < s.seq || (c.snd_wl1 == s.seq && c.snd_wl2 <= s.ack))) {
         return;
     }
-    const std::uint32_t window = std::uint32_t{s.window} << c.snd_wscale;
+    // RFC 7323 2.2: the window of a SYN is never scaled.
+    const std::uint8_t shift = s.has(wire::tcp_flags::syn) ? std::uint8_t{0} : c.snd_wscale;
+    const std::uint32_t window = std::uint32_t{s.window} << shift;
     const bool opened = window > c.snd_wnd;
     c.snd_wl1 = s.seq;
     c.snd_wl2 = s.ack;

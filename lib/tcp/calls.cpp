@@ -436,6 +436,13 @@ result<bool, call_error> engine::set_cork(conn_id id, bool on) {
     });
 }
 result<bool, call_error> engine::set_keepalive(conn_id id, keepalive_option option) {
+    constexpr std::int64_t seconds_max = 32767;  // the sysctls' own bound
+    const auto in_range = [](std::chrono::seconds s) {
+        return s.count() >= 0 && s.count() <= seconds_max;
+    };
+    if (!in_range(option.idle) || !in_range(option.interval)) {
+        return failure{call_error::invalid_argument};
+    }
     return with_tcb(id, [&](tcb& c) {
         c.keepalive = option.on;
         c.keepalive_idle_ms = static_cast<std::uint32_t>(option.idle.count() * 1000);

@@ -139,7 +139,7 @@ void engine::sweep() {
             continue;
         }
         if (pressure_ != pressure::none) {
-            if (c.reassembly != npos && !reassemblies_[c.reassembly].fin_seen) {
+            if (c.reassembly != npos) {  // an early FIN in it will come again
                 drop_reassembly(c);
                 counters_.add(counter::pressure_dropped_ofo);
             }
@@ -185,6 +185,11 @@ void engine::stop_listening() {
             static_cast<void>(close_listener({i, listeners_[i].generation}));
         }
     }
+    for (std::uint32_t i = 0; i < syns_.capacity() && syns_.in_use() > 0; ++i) {
+        if (syn_wheel_->is_armed(i)) {  // every record in use waits for its next SYN-ACK
+            drop_syn_record(i);
+        }
+    }
 }
 
 // Every connection gets the FIN that close() would send; the application keeps its handle.
@@ -200,17 +205,23 @@ void engine::drain() {
 
 void engine::reset_all() {
     stop_listening();
-    for (std::uint32_t i = 0; i < syns_.capacity() && syns_.in_use() > 0; ++i) {
-        if (syn_wheel_->is_armed(i)) {  // every record in use waits for its next SYN-ACK
-            drop_syn_record(i);
-        }
-    }
     for (std::uint32_t i = 0; i < tcbs_.capacity(); ++i) {
         tcb& c = tcbs_[i];
         if (c.st != state::closed) {
             apply(c, event::stack_stopped);
         }
     }
+    // Who waits for the end of a FIN_WAIT_2 record waits no longer; the record runs its time.
+    std::size_t at = 0;
+    do {
+        at = time_wait_->walk(at, 4096, [this](flow::time_wait_slot slot) {
+            const auto entry = time_wait_->read(slot);
+            if (entry.waiter) {
+                time_wait_->set_waiter(slot, false);
+                tell_waiter(entry.key, close_outcome::aborted_shutdown);
+            }
+        });
+    } while (at != 0);
     flush();
 }
 

@@ -587,7 +587,7 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
     const teardown::verdict v = teardown::classify(view_of(c), s);
     if (v.what == event::rx_syn_ack) {
         const bool echo_of_future =
-            c.timestamps && s.options.has_timestamps &&
+            c.timestamps && s.options.has_timestamps && s.options.tsecr != 0 &&
             static_cast<std::int32_t>(timestamp_now(c.ts_offset) - s.options.tsecr) < 0;
         if (echo_of_future) {
             counters_.add(counter::paws_active);

@@ -17,6 +17,9 @@ namespace {
 
 // Text up to this is copied together in the receive queue.
 constexpr std::uint32_t coalesce_octets_max = 512;
+// Segments looked at to find an out-of-order one's place; what lies deeper is dropped, so that no
+// peer can make each of its segments cost a walk over thousands.
+constexpr std::uint32_t ofo_steps_max = 256;
 
 bool coalesce(rte_mbuf* tail, const rte_mbuf* text, std::uint32_t octets) {
     if (tail == nullptr || octets > coalesce_octets_max || text->next != nullptr ||
@@ -159,8 +162,14 @@ void engine::queue_out_of_order(tcb& c, rte_mbuf* text, seq32 left, std::uint32_
     if (r->tail != npos && ofo_nodes_[r->tail].left <= left) {
         before = r->tail;
     } else {
+        std::uint32_t steps = 0;
         for (std::uint32_t i = r->head; i != npos && ofo_nodes_[i].left <= left;
              i = ofo_nodes_[i].next) {
+            if (++steps > ofo_steps_max) {
+                rte_pktmbuf_free(text);
+                counters_.add(counter::ofo_drop);
+                return;
+            }
             before = i;
         }
     }
@@ -234,7 +243,9 @@ void engine::pull_in_order(tcb& c) {
         if (duplicate >= node.octets) {
             rte_pktmbuf_free(node.payload);
         } else if (!queue_text(c, trim_front(node.payload, duplicate), node.octets - duplicate)) {
-            // Dropped: the rest waits behind a gap that the peer will fill again.
+            // Dropped: the rest waits behind a gap that the peer will fill again, if it is not told
+            // that we hold it.
+            r.block_count = 0;
             ofo_nodes_.give_back(index);
             break;
         }

@@ -95,6 +95,9 @@ event judge_ack(const connection_view& view, const tcp_segment& s) {
         const bool answers_syn = s.ack > view.snd_una && s.ack <= view.snd_nxt;
         return answers_syn ? event::rx_acceptable : event::rx_ack_unacceptable;
     }
+    if (view.syn_unacked && s.ack <= view.snd_una) {
+        return event::rx_ack_too_old;  // R04: nothing counts before our SYN is acknowledged
+    }
     if (s.ack > view.snd_nxt) {
         return event::rx_ack_unsent;
     }
