@@ -7,7 +7,7 @@
 
 include(CMakePackageConfigHelpers)
 set(core_rooms base wire timer flow teardown ip)
-set(upper_rooms config tcp stack dpdk)
+set(upper_rooms config tcp stack dpdk socket)
 
 function(lastack_merge target)
   get_property(compiled GLOBAL PROPERTY lastack_compiled_rooms)
@@ -31,7 +31,7 @@ target_link_libraries(lastack PUBLIC lastack::dpdk
 add_library(lastack::lastack ALIAS lastack)
 
 install(TARGETS lastack lastack_core ARCHIVE)
-install(DIRECTORY lib/include/lastack DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp")
+install(DIRECTORY lib/include/lastack DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
 foreach(room IN LISTS core_rooms)
   install(DIRECTORY lib/${room} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/lastack-core FILES_MATCHING PATTERN "*.hpp")
 endforeach()
