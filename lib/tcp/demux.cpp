@@ -49,31 +49,6 @@ void engine::no_connection(const arrival& a) {
     answer_reset(a.key, a.segment, a.tos, opens ? event::rx_syn : event::rx_ack_unacceptable);
 }
 
-// An exact address goes before the any-address. Only segments that find nothing else come here.
-listener_id engine::find_listener(ipv4_address local, std::uint16_t port) const {
-    listener_id found{};
-    for (std::uint16_t i = 0; i < listener_count_; ++i) {
-        const listener& l = listeners_[i];
-        if (!l.open || l.port != port) {
-            continue;
-        }
-        if (l.address.is_any()) {
-            found = {i, l.generation};
-        } else if (l.address.v4() == local) {
-            return {i, l.generation};
-        }
-    }
-    return found;
-}
-
-listener* engine::alive(listener_id id) {
-    if (id.index >= listener_count_) {
-        return nullptr;
-    }
-    listener& l = listeners_[id.index];
-    return l.open && l.generation == id.generation ? &l : nullptr;
-}
-
 void engine::listen_input(arrival& a, listener_id id) {
     teardown::connection_view view;
     view.st = state::listen;

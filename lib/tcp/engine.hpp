@@ -3,7 +3,10 @@
 // deadlines do to them.
 //
 // One class because all of it works on the same pools; one file for each idea:
-//   open.cpp       listeners, SYN_RECEIVED records, connect, ISN
+//   listen.cpp     listeners
+//   open.cpp       SYN_RECEIVED records, ISN
+//   connect.cpp    active open
+//   path_error.cpp ICMP errors
 //   demux.cpp      which of connection, SYN record, TIME_WAIT record or listener a segment is for
 //   input.cpp      RFC 9293 3.10.7.4 for connections; the fast path
 //   ack.cpp        what an ACK does: send queue, RTT, window, duplicate ACKs
@@ -206,13 +209,15 @@ class engine {
 
     // demux.cpp
     std::uint32_t find_live(const flow::key4& key, std::uint64_t hash) const;
-    listener_id find_listener(ipv4_address local, std::uint16_t port) const;
-    listener* alive(listener_id id);
     void time_wait_input(arrival& a, flow::time_wait_slot slot);
     void listen_input(arrival& a, listener_id id);
     void answer_from_record(const arrival& a, flow::time_wait_slot slot,
                             teardown::time_wait_answer answer, teardown::event what);
     void no_connection(const arrival& a);
+
+    // listen.cpp
+    listener_id find_listener(ipv4_address local, std::uint16_t port) const;
+    listener* alive(listener_id id);
 
     // open.cpp
     void open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened, bool ts_strict);
@@ -224,8 +229,6 @@ class engine {
     void answer_from_syn_record(syn_record& r, bool syn_ack);
     std::uint16_t syn_window() const;
     void send_syn_ack(const syn_record& r);
-    void syn_sent_input(arrival& a, std::uint32_t index);
-    void take_syn_options(tcb& c, const wire::tcp_segment& s);
     seq32 initial_sequence(const flow::key4& key) const;
     std::uint32_t timestamp_offset(const flow::key4& key) const;
     std::uint16_t offered_mss(ipv4_address remote) const;
@@ -233,6 +236,10 @@ class engine {
     void apply_mss(tcb& c);
     std::uint32_t new_connection(const flow::key4& key, std::uint64_t hash);
     bool refuse_open_under_pressure();
+
+    // connect.cpp
+    void syn_sent_input(arrival& a, std::uint32_t index);
+    void take_syn_options(tcb& c, const wire::tcp_segment& s);
     flow::port_state port_state_of(const flow::key4& key) const;
     // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
     void port_changed(const flow::key4& key);

@@ -5,7 +5,7 @@
 namespace lastack::test {
 namespace {
 
-peer_options with_ts() {
+peer_options stamped() {
     peer_options o;
     o.timestamps = true;
     return o;
@@ -14,7 +14,7 @@ peer_options with_ts() {
 // R69
 TEST(timestamps, stand_on_every_segment_but_a_no_socket_rst) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     s.send(r.id, "abc");
     r.send(seg("P.").text("x"));
     s.receive(r.id);
@@ -31,7 +31,7 @@ TEST(timestamps, stand_on_every_segment_but_a_no_socket_rst) {
 // R69
 TEST(timestamps, the_fins_tsval_is_fresh) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     s.send(r.id, "abc");
     const auto before = r.last().tcp.options.tsval;
     r.send(seg("."));
@@ -43,7 +43,7 @@ TEST(timestamps, the_fins_tsval_is_fresh) {
 // R69
 TEST(timestamps, a_segment_without_them_is_accepted) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     r.send(seg("P.").text("abc").no_ts());
     EXPECT_EQ(s.receive(r.id), "abc");
 }
@@ -53,7 +53,7 @@ TEST(timestamps, a_segment_without_them_is_dropped_silently_when_strict) {
     scenario_options o;
     o.settings.ts_missing = config::ts_missing_policy::drop;
     checked_scenario s{o};
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     r.send(seg("P.").seq(1).text("abc").no_ts());
     EXPECT_EQ(r.heard(), "");
     EXPECT_EQ(s.calls().unread(r.id).value(), 0u);
@@ -65,7 +65,7 @@ TEST(timestamps, a_segment_without_them_is_dropped_silently_when_strict) {
 // R70
 TEST(timestamps, ts_recent_moves_only_with_what_covers_the_last_ack) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     const auto t0 = static_cast<std::uint32_t>(s.now().us / 1000);
     r.send(seg("P.").seq(4).text("def").ts(t0 + 10));
     EXPECT_EQ(r.last().tcp.options.tsecr, t0);  // out of order: not taken
@@ -76,7 +76,7 @@ TEST(timestamps, ts_recent_moves_only_with_what_covers_the_last_ack) {
 // R70
 TEST(timestamps, a_delayed_ack_echoes_the_first_of_what_it_covers) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     for (int i = 0; i < 20; ++i) {
         r.send(seg("P.").text("x"));
         s.advance(50ms);
@@ -93,7 +93,7 @@ TEST(timestamps, a_delayed_ack_echoes_the_first_of_what_it_covers) {
 // R71
 TEST(timestamps, paws_rejects_and_acknowledges_an_old_tsval) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     const auto t0 = static_cast<std::uint32_t>(s.now().us / 1000);
     r.send(seg("P.").seq(1).text("old").ts(t0 - 1));
     EXPECT_EQ(r.heard(), ". 1:1(0) ack 1");
@@ -106,7 +106,7 @@ TEST(timestamps, paws_rejects_and_acknowledges_an_old_tsval) {
 // R71
 TEST(timestamps, paws_is_modular) {
     checked_scenario s;
-    remote& r = s.new_remote(with_ts());
+    remote& r = s.new_remote(stamped());
     r.send(seg("S").ts(0xffffff00));
     r.send(seg(".").ts(0xffffff80));
     r.send(seg("P.").text("wrapped").ts(5));
@@ -118,7 +118,7 @@ TEST(timestamps, paws_is_modular) {
 // R72
 TEST(timestamps, ts_recent_is_invalid_after_24_days) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     const auto t0 = static_cast<std::uint32_t>(s.now().us / 1000);
     s.advance(std::chrono::hours(23 * 24));
     r.send(seg("P.").seq(1).text("too early").ts(t0 - 1000));
@@ -131,10 +131,10 @@ TEST(timestamps, ts_recent_is_invalid_after_24_days) {
 // R73
 TEST(timestamps, clock_ticks_in_ms_with_one_offset_a_host_pair) {
     checked_scenario s;
-    remote& r = s.make_syn_received(with_ts());
+    remote& r = s.make_syn_received(stamped());
     const auto first = r.last().tcp.options.tsval;
     s.advance(777ms);
-    remote& q = s.make_syn_received(with_ts());
+    remote& q = s.make_syn_received(stamped());
     EXPECT_EQ(q.last().tcp.options.tsval, first + 777);
     EXPECT_NE(first, static_cast<std::uint32_t>(s.options.start.us / 1000));  // it is offset
 }
@@ -144,11 +144,11 @@ TEST(timestamps, mode_2_has_no_offset_and_0_no_timestamps) {
     scenario_options o;
     o.settings.tcp_timestamps = 2;
     checked_scenario s{o};
-    remote& r = s.make_syn_received(with_ts());
+    remote& r = s.make_syn_received(stamped());
     EXPECT_EQ(r.last().tcp.options.tsval, static_cast<std::uint32_t>(s.now().us / 1000));
     o.settings.tcp_timestamps = 0;
     checked_scenario t{o};
-    remote& q = t.make_syn_received(with_ts());
+    remote& q = t.make_syn_received(stamped());
     EXPECT_FALSE(q.last().tcp.options.has_timestamps);
     remote& p = t.make_syn_sent();
     EXPECT_FALSE(p.last().tcp.options.has_timestamps);
@@ -156,7 +156,7 @@ TEST(timestamps, mode_2_has_no_offset_and_0_no_timestamps) {
 
 TEST(timestamps, sack_blocks_find_room_beside_them) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     for (const int at : {10, 20, 30, 40}) {
         r.heard();
         r.send(seg("P.").seq(at).text("abc"));
@@ -166,7 +166,7 @@ TEST(timestamps, sack_blocks_find_room_beside_them) {
 
 TEST(timestamps, take_12_octets_from_the_mss) {
     checked_scenario s;
-    remote& r = s.make_established(with_ts());
+    remote& r = s.make_established(stamped());
     s.send(r.id, octets(3000));
     EXPECT_EQ(r.heard(), ". 1:1449(1448) ack 1; . 1449:2897(1448) ack 1; P. 2897:3001(104) ack 1");
 }

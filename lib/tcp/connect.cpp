@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Active open: choice of the local port, SYN_SENT, simultaneous open. TIME_WAIT records may have to
+// give way (R55).
+#include "tcp/engine.hpp"
+
+namespace lastack::tcp {
+
+using teardown::event;
+using teardown::state;
+
+// R55, RFC 6191: a record may give way to connect() if its connection had timestamps, so that ours
+// are newer than any the peer remembers, and if what was under way then has had time to arrive.
+flow::port_state engine::port_state_of(const flow::key4& key) const {
+    using flow::port_state;
+    const std::uint64_t h = hash_(key);
+    if (find_live(key, h) != npos) {
+        return port_state::taken;
+    }
+    const auto slot = time_wait_->find(h, key);
+    if (!slot) {
+        return port_state::free;
+    }
+    const host& around = config_.around;
+    const bool allowed =
+        settings_.tcp_timestamps != 0 &&
+        (settings_.tcp_tw_reuse == 1 ||
+         (settings_.tcp_tw_reuse == 2 && around.is_local(around.context, key.remote)));
+    const auto e = time_wait_->read(slot);
+    if (!allowed || !e.timestamps || e.fin_wait_2 || e.parked) {
+        return port_state::taken;
+    }
+    const milliseconds delay{settings_.tcp_tw_reuse_delay};
+    return time_wait_->age(slot, now_tick_) >= delay ? port_state::reusable : port_state::waiting;
+}
+
+void engine::port_changed(const flow::key4& key) {
+    if (ports_->concerns(key.local_port)) {
+        ports_->changed(key, port_state_of(key));
+    }
+}
+
+// R55: the new incarnation begins beyond all that the old one sent, and remembers its timestamps.
+void engine::inherit_from_time_wait(tcb& c) {
+    const auto slot = time_wait_->find(c.hash, c.key);
+    if (!slot) {
+        return;
+    }
+    const auto e = time_wait_->read(slot);
+    c.snd_una = teardown::isn_after_time_wait(e.snd_nxt);
+    c.ts_recent = e.ts_recent;
+    c.ts_recent_at = now_tick_;
+    time_wait_->erase(slot);
+    counters_.add(counter::tw_recycled);
+}
+
+result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
+    const bool v4 = remote.address.is_v4() && (!o.local || o.local->address.is_v4());
+    if (!v4 || remote.port == 0 || remote.address.is_any() || remote.address.v4().is_multicast() ||
+        remote.address.v4().is_limited_broadcast()) {
+        return failure{call_error::invalid_argument};
+    }
+    if (stopping_ || refuse_open_under_pressure()) {
+        return failure{call_error::no_memory};
+    }
+    const host& h = config_.around;
+    flow::key4 key{remote.address.v4(), {}, remote.port, 0};
+    key.local = h.source_for(h.context, key.remote);
+    if (key.local.is_any()) {
+        return failure{call_error::host_unreachable};
+    }
+    if (o.local && !o.local->address.is_any()) {
+        key.local = o.local->address.v4();
+        if (!h.is_local(h.context, key.local)) {
+            return failure{call_error::address_not_available};
+        }
+    }
+    if (o.local && o.local->port != 0) {
+        key.local_port = o.local->port;
+        const flow::port_state s = port_state_of(key);
+        if (s == flow::port_state::taken || s == flow::port_state::waiting) {
+            return failure{call_error::address_in_use};
+        }
+    } else {
+        const auto port = ports_->next(key, [&](std::uint16_t candidate) {
+            key.local_port = candidate;
+            return port_state_of(key);
+        });
+        if (!port) {
+            return failure{call_error::address_not_available};
+        }
+        key.local_port = *port;
+    }
+    const std::uint32_t s = new_socket(key);
+    const std::uint32_t n = s == npos ? npos : new_connection(key, hash_(key));
+    if (n == npos || !connections_.insert(tcbs_[n].hash, n)) {
+        if (n != npos) {
+            tcbs_.give_back(n);
+        }
+        if (s != npos) {
+            release_socket(s);
+        }
+        port_changed(key);
+        return failure{call_error::no_memory};
+    }
+    tcb& c = tcbs_[n];
+    c.socket = s;
+    sockets_[s].connection = n;
+    sockets_[s].user = o.user;
+    c.snd_una = initial_sequence(key);
+    inherit_from_time_wait(c);
+    c.snd_nxt = c.snd_una + 1;
+    c.syn_unacked = true;
+    c.timestamps = settings_.tcp_timestamps != 0;
+    c.sack = settings_.tcp_sack;
+    c.wscale = settings_.tcp_window_scaling;
+    c.mss_base = offered_mss(key.remote);
+    c.rtt_timing = true;
+    c.rtt_seq = c.snd_nxt;
+    c.rtt_sent_us = static_cast<std::uint32_t>(now_.us);
+    counters_.add(counter::active_opens);
+    apply(c, event::app_connect);
+    return id_of(sockets_[s]);
+}
+
+// What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).
+void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
+    const wire::tcp_options& o = s.options;
+    c.rcv_nxt = s.seq + 1;
+    c.rcv_edge = c.rcv_nxt + syn_window();
+    c.rcv_tune = c.rcv_edge;
+    c.last_ack_sent = c.rcv_nxt;
+    c.timestamps = c.timestamps && o.has_timestamps;
+    c.ts_recent = o.tsval;
+    c.ts_recent_at = now_tick_;
+    c.ts_strict = c.timestamps && settings_.ts_missing == config::ts_missing_policy::drop;
+    c.sack = c.sack && o.sack_permitted;
+    c.wscale = c.wscale && o.has_wscale;
+    c.snd_wscale = c.wscale ? o.wscale : std::uint8_t{0};
+    c.rcv_wscale = c.wscale ? c.rcv_wscale : std::uint8_t{0};
+    c.mss_base = o.mss == 0 ? std::uint16_t{536} : o.mss;
+    apply_mss(c);
+    c.cc.open(c.mss);
+    if (c.retries > 0) {
+        c.cc.open_after_syn_loss(c.mss);
+    }
+    c.snd_wnd = c.snd_wnd_max = s.window;
+    c.snd_wl1 = s.seq;
+    c.snd_wl2 = s.ack;
+}
+
+void engine::syn_sent_input(arrival& a, std::uint32_t index) {
+    tcb& c = tcbs_[index];
+    const wire::tcp_segment& s = a.segment;
+    const teardown::verdict v = teardown::classify(view_of(c), s);
+    if (v.what == event::rx_syn_ack) {
+        const bool echo_of_future =
+            c.timestamps && s.options.has_timestamps && s.options.tsecr != 0 &&
+            static_cast<std::int32_t>(timestamp_now(c.ts_offset) - s.options.tsecr) < 0;
+        if (echo_of_future) {
+            counters_.add(counter::paws_active);
+            answer_reset(a.key, s, a.tos, event::rx_paws_reject);
+            return;
+        }
+        take_syn_options(c, s);
+        take_rtt(c, s);
+        c.snd_una = s.ack;
+        c.snd_wl2 = s.ack;
+        c.syn_unacked = false;
+        disarm(c, deadline_bits::retransmit);
+        c.retries = 0;
+        c.backoff = 0;
+    } else if (v.what == event::rx_syn) {
+        take_syn_options(c, s);
+        c.snd_wl2 = c.snd_una;
+        c.retries = 0;
+        c.backoff = 0;
+        arm_rto(c);
+    }
+    apply(c, v.what, &a);
+}
+
+}  // namespace lastack::tcp
