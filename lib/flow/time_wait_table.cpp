@@ -126,42 +126,109 @@ void time_wait_table<Key>::set_horizon() {
     horizon_ms_ = std::max(shortest, least);
 }
 
-// The lane of this length; else a lane nobody uses becomes it; else the next longer one; else, all
-// being shorter, the longest becomes it, so that its records' next restart is longer than need be.
 template <class Key>
-std::uint32_t time_wait_table<Key>::lane_for(milliseconds length) {
-    if (length == recent_length_) {
-        return recent_lane_;
-    }
-    recent_length_ = length;
+std::uint32_t time_wait_table<Key>::lane_ms(milliseconds length) {
     const auto cut = std::clamp<milliseconds::rep>(length.count(), 1, length_max.count());
-    const std::uint32_t length_ms = coarse_up(static_cast<std::uint64_t>(cut)) * coarse_tick_ms;
+    return coarse_up(static_cast<std::uint64_t>(cut)) * coarse_tick_ms;
+}
+
+// lanes_max when there is none.
+template <class Key>
+std::uint32_t time_wait_table<Key>::find_lane(const waiting& w) const {
+    const std::uint32_t length_ms = lane_ms(w.length);
+    std::uint32_t i = 0;
+    while (i < lanes_max && !(lanes_[i].length_ms == length_ms && lanes_[i].is_for(w))) {
+        ++i;
+    }
+    return i;
+}
+
+// One never used, else one that nobody uses now; lanes_max when there is none.
+template <class Key>
+std::uint32_t time_wait_table<Key>::idle_lane() const {
     std::uint32_t idle = lanes_max;
-    std::uint32_t longer = lanes_max;
-    std::uint32_t longest = 0;
     for (std::uint32_t i = 0; i < lanes_max; ++i) {
-        const lane& l = lanes_[i];
-        if (l.length_ms == length_ms) {
-            return recent_lane_ = i;
-        }
-        if (l.count == 0 && (idle == lanes_max || l.length_ms == 0)) {
+        if (lanes_[i].idle() && (idle == lanes_max || lanes_[i].length_ms == 0)) {
             idle = i;
         }
-        if (l.length_ms > length_ms &&
-            (longer == lanes_max || l.length_ms < lanes_[longer].length_ms)) {
-            longer = i;
-        }
-        if (l.length_ms > lanes_[longest].length_ms) {
-            longest = i;
-        }
     }
-    if (idle == lanes_max && longer != lanes_max) {
-        return recent_lane_ = longer;
-    }
-    recent_lane_ = idle != lanes_max ? idle : longest;
-    lanes_[recent_lane_].length_ms = length_ms;
+    return idle;
+}
+
+template <class Key>
+void time_wait_table<Key>::become(std::uint32_t lane_index, const waiting& w) {
+    lane& l = lanes_[lane_index];
+    l.length_ms = lane_ms(w.length);
+    l.tos = w.tos;
+    l.time_wait = w.time_wait;
+    recent_ = {milliseconds{-1}};
     set_horizon();
-    return recent_lane_;
+}
+
+// The lane of this kind; else an idle one becomes it; else the next longer one, of the same TOS if
+// there is one; else, all being shorter, the longest that is not reserved becomes it, so that its
+// records' next restart is longer than need be.
+template <class Key>
+std::uint32_t time_wait_table<Key>::lane_for(const waiting& w) {
+    if (w == recent_) {
+        return recent_lane_;
+    }
+    std::uint32_t found = find_lane(w);
+    if (found == lanes_max && (found = idle_lane()) != lanes_max) {
+        become(found, w);
+    }
+    if (found == lanes_max) {
+        std::uint32_t longest = lanes_max;
+        const auto worse = [&](const lane& a, const lane& b) {  // of two that are long enough
+            return a.is_for(w) != b.is_for(w) ? b.is_for(w) : a.length_ms > b.length_ms;
+        };
+        for (std::uint32_t i = 0; i < lanes_max; ++i) {
+            const lane& l = lanes_[i];
+            if (l.length_ms >= lane_ms(w.length) &&
+                (found == lanes_max || worse(lanes_[found], l))) {
+                found = i;
+            }
+            if (l.reserved == 0 &&
+                (longest == lanes_max || l.length_ms > lanes_[longest].length_ms)) {
+                longest = i;
+            }
+        }
+        if (found == lanes_max) {
+            found = longest;
+            become(found, w);
+        }
+    }
+    recent_ = w;
+    return recent_lane_ = found;
+}
+
+template <class Key>
+bool time_wait_table<Key>::reserve(const waiting& w) {
+    std::uint32_t found = find_lane(w);
+    if (found == lanes_max || lanes_[found].reserved == 0) {
+        const auto reserved = std::count_if(lanes_.begin(), lanes_.end(),
+                                            [](const lane& l) { return l.reserved != 0; });
+        if (reserved == lanes_max - 1) {
+            return false;  // one stays free for all other lengths
+        }
+        if (found == lanes_max && (found = idle_lane()) == lanes_max) {
+            return false;
+        }
+        become(found, w);
+    }
+    ++lanes_[found].reserved;
+    return true;
+}
+
+template <class Key>
+void time_wait_table<Key>::release(const waiting& w) {
+    --lanes_[find_lane(w)].reserved;
+}
+
+template <class Key>
+waiting time_wait_table<Key>::waiting_of(time_wait_slot slot) const {
+    const lane& l = lanes_[lane_of(meta_at(slot.raw))];
+    return {milliseconds{l.length_ms}, l.tos, l.time_wait};
 }
 
 template <class Key>
@@ -348,9 +415,10 @@ time_wait_entry<Key> time_wait_table<Key>::read(time_wait_slot slot) const {
     e.window = load<std::uint16_t>(rest + window_at);
     e.timestamps = (meta & timestamps_bit) != 0;
     e.fin_wait_2 = (meta & fin_wait_2_bit) != 0;
-    e.parked = (meta & parked_bit) != 0;
+    e.parked = !e.fin_wait_2 && (meta & held_bit) != 0;
+    e.waiter = e.fin_wait_2 && (meta & held_bit) != 0;
     e.reuse_addr = (meta & reuse_addr_bit) != 0;
-    e.waiter = (meta & waiter_bit) != 0;
+    e.reuse_port = (meta & reuse_port_bit) != 0;
     return e;
 }
 
@@ -362,27 +430,27 @@ void time_wait_table<Key>::set_ts_recent(time_wait_slot slot, std::uint32_t ts_r
 template <class Key>
 void time_wait_table<Key>::set_parked(time_wait_slot slot, bool parked) {
     std::uint32_t& meta = meta_at(slot.raw);
-    meta = parked ? meta | parked_bit : meta & ~parked_bit;
+    meta = parked ? meta | held_bit : meta & ~held_bit;
 }
 
 template <class Key>
 void time_wait_table<Key>::set_waiter(time_wait_slot slot, bool waiter) {
     std::uint32_t& meta = meta_at(slot.raw);
-    meta = waiter ? meta | waiter_bit : meta & ~waiter_bit;
+    meta = waiter ? meta | held_bit : meta & ~held_bit;
 }
 
 template <class Key>
-void time_wait_table<Key>::become_time_wait(time_wait_slot slot, seq32 rcv_nxt, milliseconds length,
+void time_wait_table<Key>::become_time_wait(time_wait_slot slot, seq32 rcv_nxt, const waiting& w,
                                             tick now) {
     set_clock(now);
     store(body_at(slot.raw) + sizeof(Key) + rcv_nxt_at, rcv_nxt.raw);
     std::uint32_t& meta = meta_at(slot.raw);
     if ((meta & fin_wait_2_bit) != 0) {
-        meta &= ~fin_wait_2_bit;
+        meta &= ~(fin_wait_2_bit | held_bit);
         --fin_wait_2_size_;
     }
-    --lanes_[(meta & lane_mask) >> lane_shift].count;
-    const std::uint32_t lane_index = lane_for(length);
+    --lanes_[lane_of(meta)].count;
+    const std::uint32_t lane_index = lane_for(w);
     ++lanes_[lane_index].count;
     meta = with_deadline(meta, lane_index);
     keep_order(slot.raw);
@@ -392,7 +460,7 @@ template <class Key>
 void time_wait_table<Key>::restart(time_wait_slot slot, tick now) {
     set_clock(now);
     std::uint32_t& meta = meta_at(slot.raw);
-    meta = with_deadline(meta, (meta & lane_mask) >> lane_shift);
+    meta = with_deadline(meta, lane_of(meta));
 }
 
 template <class Key>
@@ -405,7 +473,7 @@ milliseconds time_wait_table<Key>::remaining(time_wait_slot slot, tick now) cons
 
 template <class Key>
 milliseconds time_wait_table<Key>::age(time_wait_slot slot, tick now) const {
-    const lane& l = lanes_[(meta_at(slot.raw) & lane_mask) >> lane_shift];
+    const lane& l = lanes_[lane_of(meta_at(slot.raw))];
     return std::max(milliseconds{l.length_ms} - remaining(slot, now), milliseconds{0});
 }
 
@@ -444,7 +512,7 @@ template <class Key>
 void time_wait_table<Key>::erase_at(std::uint32_t slot) {
     std::uint32_t& meta = meta_at(slot);
     fin_wait_2_size_ -= (meta & fin_wait_2_bit) != 0 ? 1 : 0;
-    --lanes_[(meta & lane_mask) >> lane_shift].count;
+    --lanes_[lane_of(meta)].count;
     --size_;
     stash_used_ -= slot >= stash_begin() ? 1 : 0;
     meta &= queued_bit;
@@ -523,7 +591,7 @@ std::uint32_t time_wait_table<Key>::stash_room() const {
 }
 
 template <class Key>
-enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, milliseconds length,
+enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, const waiting& w,
                                          tick now) {
     set_clock(now);
     if (size_ >= cap_) {
@@ -549,16 +617,17 @@ enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, mil
             ++stash_used_;
         }
     }
-    const std::uint32_t lane_index = lane_for(length);
+    const std::uint32_t lane_index = lane_for(w);
     ++lanes_[lane_index].count;
     ++size_;
     fin_wait_2_size_ += e.fin_wait_2 ? 1 : 0;
     tag_at(slot) = tag;
     std::uint32_t& meta = meta_at(slot);
-    meta = with_deadline((meta & queued_bit) | (e.timestamps ? timestamps_bit : 0) |
-                             (e.fin_wait_2 ? fin_wait_2_bit : 0) | (e.parked ? parked_bit : 0) |
-                             (e.reuse_addr ? reuse_addr_bit : 0) | (e.waiter ? waiter_bit : 0),
-                         lane_index);
+    meta = with_deadline(
+        (meta & queued_bit) | (e.timestamps ? timestamps_bit : 0) |
+            (e.fin_wait_2 ? fin_wait_2_bit : 0) | (e.parked || e.waiter ? held_bit : 0) |
+            (e.reuse_addr ? reuse_addr_bit : 0) | (e.reuse_port ? reuse_port_bit : 0),
+        lane_index);
     std::byte* body = body_at(slot);
     std::memcpy(body, &e.key, sizeof e.key);
     store(body + sizeof(Key) + snd_nxt_at, e.snd_nxt.raw);

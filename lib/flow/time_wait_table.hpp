@@ -16,9 +16,10 @@
 //     48   8 x 26-byte body                  48   8 x 50-byte body
 //
 //     meta  0..20   deadline, in coarse ticks of 16 ms, modulo 2^21
-//           21..24  lane: which of the 16 lengths
-//           25      timestamps         26  fin_wait_2       27  parked (R49)
-//           28      reuse_addr (R56)   29  waiter (an application wants to know)
+//           21..24  lane: which of the 16 kinds of waiting
+//           25      timestamps         26  fin_wait_2
+//           27      parked (R49); in FIN_WAIT_2: waiter (an application wants to know)
+//           28      reuse_addr (R56)   29  reuse_port (R56)
 //           30      acked: the slot's ACK stamp is valid
 //           31      of a bucket's first slot, used or not: the bucket is queued, it has an entry
 //                   in the expiry order
@@ -27,13 +28,13 @@
 // Beside the buckets: 2 bytes a slot, the time of its last throttled ACK in units of 4 ms (valid
 // only with `acked`; cold until then).
 //
-// Expiry. A lane is a length in use; there are at most 16, and a length that finds none free is
-// rounded up to the next. The expiry order of all lanes is one calendar (timer/calendar.hpp) of
-// 4-byte entries, one a *bucket* and a slack of 1/8, so its memory is fixed whatever the mix and
-// an eighth of what one a record would take. Where an entry comes up, the eight deadlines lie in
-// one cache line: what is due goes, and the bucket is queued anew for the earliest of the rest. A
-// restart writes the deadline and nothing else; entering a record queues nothing, unless its bucket
-// was empty.
+// Expiry. A lane is what many records have in common, kept once: how long they wait, and TOS. There
+// are at most 16; a length that finds none free is rounded up to the next, unless it was reserved.
+// The expiry order of all lanes is one calendar (timer/calendar.hpp) of 4-byte entries, one a
+// *bucket* and a slack of 1/8, so its memory is fixed whatever the mix and an eighth of what one a
+// record would take. Where an entry comes up, the eight deadlines lie in one cache line: what is
+// due goes, and the bucket is queued anew for the earliest of the rest. A restart writes the
+// deadline and nothing else; entering a record queues nothing, unless its bucket was empty.
 //     Some entry of a bucket must lie at or before each deadline in it. Therefore no bucket is
 // queued further ahead than the shortest length in use, the horizon: what is entered or restarted
 // later ends after that. (To bound the work, the horizon is at least a second and capacity /
@@ -78,10 +79,23 @@ struct time_wait_entry {
     std::uint16_t window = 0;  // as last advertised: on the wire, unscaled
     bool timestamps = false;   // the connection had them
     bool fin_wait_2 = false;   // the peer's FIN is still to come (R60)
-    bool parked = false;       // a new incarnation is being opened (R49)
+    bool parked = false;       // TIME_WAIT: a new incarnation is being opened (R49)
+    bool waiter = false;       // FIN_WAIT_2: somebody is to be told when it ends
     bool reuse_addr = false;   // SO_REUSEADDR (R56)
-    bool waiter = false;       // somebody is to be told when it ends
+    bool reuse_port = false;   // SO_REUSEPORT (R56)
     friend bool operator==(const time_wait_entry&, const time_wait_entry&) = default;
+};
+
+// What a record shares with many others.
+struct waiting {
+    milliseconds length{};     // of its present state
+    std::uint8_t tos = 0;      // of what is sent from it (R51)
+    milliseconds time_wait{};  // of FIN_WAIT_2: the length of the TIME_WAIT that follows
+
+    constexpr waiting() = default;
+    constexpr waiting(milliseconds l, std::uint8_t t = 0, milliseconds then = {})
+        : length(l), tos(t), time_wait(then) {}
+    friend constexpr bool operator==(const waiting&, const waiting&) = default;
 };
 
 struct time_wait_slot {
@@ -160,10 +174,11 @@ class time_wait_table {
 
     entry read(time_wait_slot slot) const;
     void set_ts_recent(time_wait_slot slot, std::uint32_t ts_recent);
-    void set_parked(time_wait_slot slot, bool parked);
-    void set_waiter(time_wait_slot slot, bool waiter);
-    // FIN_WAIT_2 has got its FIN: RCV.NXT moves behind it and TIME_WAIT of `length` starts.
-    void become_time_wait(time_wait_slot slot, seq32 rcv_nxt, milliseconds length, tick now);
+    void set_parked(time_wait_slot slot, bool parked);  // of a record in TIME_WAIT
+    void set_waiter(time_wait_slot slot, bool waiter);  // of one in FIN_WAIT_2
+    waiting waiting_of(time_wait_slot slot) const;
+    // FIN_WAIT_2 has got its FIN: RCV.NXT moves behind it and TIME_WAIT starts.
+    void become_time_wait(time_wait_slot slot, seq32 rcv_nxt, const waiting& w, tick now);
     // The whole of the record's length anew (R43 to R45).
     void restart(time_wait_slot slot, tick now);
     // Until it expires; zero if it is due.
@@ -178,11 +193,15 @@ class time_wait_table {
     // --- entering and leaving ----------------------------------------------------------------
 
     // Precondition: no record has this key. Lengths above length_max are cut to it.
-    enter_result enter(std::uint64_t hash, const entry& e, milliseconds length, tick now);
+    enter_result enter(std::uint64_t hash, const entry& e, const waiting& w, tick now);
 
     // Says that records of this length are to come, so that none of another length is queued too
     // far ahead to be on time when its slot gets one of these. For the lengths in the settings.
     void expect_length(milliseconds length) { lane_for(length); }
+    // A lane for this kind of waiting until it is released, so that it is never rounded. False when
+    // none can be had: 15 may be reserved, and a lane in use does not give way.
+    bool reserve(const waiting& w);
+    void release(const waiting& w);
 
     // Removes what is due; on_expired(time_wait_slot) is called before each goes, may read() it and
     // must not change the table. Call it every poll: it also moves the clock.
@@ -222,9 +241,9 @@ class time_wait_table {
     static constexpr std::uint32_t lane_mask = (lanes_max - 1) << lane_shift;
     static constexpr std::uint32_t timestamps_bit = 1u << 25;
     static constexpr std::uint32_t fin_wait_2_bit = 1u << 26;
-    static constexpr std::uint32_t parked_bit = 1u << 27;
+    static constexpr std::uint32_t held_bit = 1u << 27;  // parked, waiter
     static constexpr std::uint32_t reuse_addr_bit = 1u << 28;
-    static constexpr std::uint32_t waiter_bit = 1u << 29;
+    static constexpr std::uint32_t reuse_port_bit = 1u << 29;
     static constexpr std::uint32_t acked_bit = 1u << 30;
     static constexpr std::uint32_t queued_bit = 1u << 31;
     static constexpr std::uint32_t extra_bit = 1u << 31;  // of an entry in the expiry order
@@ -233,6 +252,11 @@ class time_wait_table {
     struct lane {
         std::uint32_t length_ms = 0;  // a multiple of the coarse tick; 0: never used
         std::uint32_t count = 0;      // records
+        std::uint32_t reserved = 0;
+        milliseconds time_wait{};
+        std::uint8_t tos = 0;
+        bool is_for(const waiting& w) const { return tos == w.tos && time_wait == w.time_wait; }
+        bool idle() const { return count == 0 && reserved == 0; }
     };
 
     static std::uint32_t buckets_for(std::uint32_t capacity);
@@ -270,7 +294,12 @@ class time_wait_table {
         return distance <= ahead_max ? distance : 0;
     }
 
-    std::uint32_t lane_for(milliseconds length);
+    static std::uint32_t lane_ms(milliseconds length);
+    std::uint32_t find_lane(const waiting& w) const;
+    std::uint32_t idle_lane() const;
+    void become(std::uint32_t lane_index, const waiting& w);
+    std::uint32_t lane_for(const waiting& w);
+    std::uint32_t lane_of(std::uint32_t meta) const { return (meta & lane_mask) >> lane_shift; }
     void set_horizon();
     std::uint32_t with_deadline(std::uint32_t meta, std::uint32_t lane_index) const;
     // A bucket's eight deadlines at once, a bit a slot.
@@ -319,7 +348,7 @@ class time_wait_table {
     std::uint64_t clock_ms_ = 0;
     tick last_{};
     std::array<lane, lanes_max> lanes_{};
-    milliseconds recent_length_{-1};  // what lane_for() was asked last, and its answer
+    waiting recent_{milliseconds{-1}};  // what lane_for() was asked last, and its answer
     std::uint32_t recent_lane_ = 0;
 };
 

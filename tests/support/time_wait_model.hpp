@@ -55,9 +55,10 @@ time_wait_entry<Key> entry_of(std::uint32_t n) {
     e.window = static_cast<std::uint16_t>(n * 11);
     e.timestamps = (n & 1) != 0;
     e.fin_wait_2 = (n & 2) != 0;
-    e.parked = (n & 4) != 0;
+    e.parked = !e.fin_wait_2 && (n & 4) != 0;
+    e.waiter = e.fin_wait_2 && (n & 4) != 0;
     e.reuse_addr = (n & 8) != 0;
-    e.waiter = (n & 16) != 0;
+    e.reuse_port = (n & 16) != 0;
     return e;
 }
 
@@ -121,6 +122,7 @@ void run_model(std::uint32_t start, std::uint64_t seed, int operations, std::uin
                 case 4:
                     if (e.fin_wait_2) {
                         e.fin_wait_2 = false;
+                        e.waiter = false;
                         e.rcv_nxt += 1;
                         m.length = length;
                         m.deadline = elapsed + length;
@@ -129,9 +131,14 @@ void run_model(std::uint32_t start, std::uint64_t seed, int operations, std::uin
                     break;
                 case 5:
                     e.ts_recent = static_cast<std::uint32_t>(random());
-                    e.parked = !e.parked;
                     t.set_ts_recent(slot, e.ts_recent);
-                    t.set_parked(slot, e.parked);
+                    if (e.fin_wait_2) {
+                        e.waiter = !e.waiter;
+                        t.set_waiter(slot, e.waiter);
+                    } else {
+                        e.parked = !e.parked;
+                        t.set_parked(slot, e.parked);
+                    }
                     break;
                 default: {
                     const bool may = t.may_ack(slot, now, 500);

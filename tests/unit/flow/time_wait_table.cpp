@@ -56,20 +56,22 @@ TYPED_TEST(time_wait_table_of, changes_one_field_and_no_other) {
     t.set_ts_recent(slot, 77);
     expected.ts_recent = 77;
     EXPECT_EQ(t.read(slot), expected);
-    t.set_parked(slot, true);
-    expected.parked = true;
-    EXPECT_EQ(t.read(slot), expected);
-    t.set_parked(slot, false);
-    expected.parked = false;
     t.set_waiter(slot, true);
     expected.waiter = true;
     EXPECT_EQ(t.read(slot), expected);
     EXPECT_EQ(t.fin_wait_2_size(), 1u);
     t.become_time_wait(slot, seq32{123}, milliseconds{1000}, tick{500});
     expected.fin_wait_2 = false;
+    expected.waiter = false;  // who waited for it has been told
     expected.rcv_nxt = {123};
     EXPECT_EQ(t.read(slot), expected);
     EXPECT_EQ(t.fin_wait_2_size(), 0u);
+    t.set_parked(slot, true);
+    expected.parked = true;
+    EXPECT_EQ(t.read(slot), expected);
+    t.set_parked(slot, false);
+    expected.parked = false;
+    EXPECT_EQ(t.read(slot), expected);
 }
 
 TYPED_TEST(time_wait_table_of, expires_never_early_and_one_coarse_tick_late_at_most) {  // R42
@@ -151,6 +153,48 @@ TYPED_TEST(time_wait_table_of, more_than_sixteen_lengths_are_rounded_up) {
     }
     const time_wait_slot slot = enter(t, 1, milliseconds{1616}, tick{now}).slot;
     EXPECT_LE(t.remaining(slot, tick{now}).count(), 1616 + 16);
+}
+
+TYPED_TEST(time_wait_table_of, a_reserved_length_is_exact_whatever_the_others_are) {  // R42
+    auto t = make<TypeParam>(64);
+    const waiting own{milliseconds{2000}};
+    ASSERT_TRUE(t.reserve(own));
+    for (std::uint32_t n = 0; n < 40; ++n) {
+        enter(t, n, milliseconds{10'000 + n * 160}, tick{0});
+    }
+    const time_wait_slot slot = enter(t, 40, own.length, tick{0}).slot;
+    EXPECT_EQ(t.remaining(slot, tick{0}), own.length);
+    EXPECT_FALSE(t.reserve(milliseconds{3000}));  // every other lane is in use
+}
+
+TYPED_TEST(time_wait_table_of, fifteen_kinds_of_waiting_can_be_reserved) {
+    auto t = make<TypeParam>(64);
+    for (std::uint32_t n = 1; n <= 15; ++n) {
+        ASSERT_TRUE(t.reserve(milliseconds{n * 1600}));
+    }
+    EXPECT_TRUE(t.reserve(milliseconds{1600}));  // shared
+    EXPECT_FALSE(t.reserve(milliseconds{99 * 1600}));
+    EXPECT_FALSE(t.reserve({milliseconds{1600}, 8}));
+    t.release(milliseconds{1600});
+    EXPECT_FALSE(t.reserve(milliseconds{99 * 1600}));
+    t.release(milliseconds{1600});
+    EXPECT_TRUE(t.reserve(milliseconds{99 * 1600}));
+}
+
+TYPED_TEST(time_wait_table_of, remembers_tos_and_the_length_to_come) {  // R51
+    auto t = make<TypeParam>(64);
+    const waiting first{milliseconds{4800}, 8, milliseconds{1600}};
+    const waiting second{milliseconds{4800}, 16, milliseconds{3200}};
+    const auto enter_waiting = [&](std::uint32_t n, const waiting& w) {
+        return t.enter(hash(key_of<TypeParam>(n)), entry_of<TypeParam>(n), w, tick{0}).slot;
+    };
+    const time_wait_slot a = enter_waiting(2, first);
+    const time_wait_slot b = enter_waiting(3, second);
+    EXPECT_EQ(t.waiting_of(a), first);
+    EXPECT_EQ(t.waiting_of(b), second);
+    t.become_time_wait(a, seq32{1}, {first.time_wait, first.tos}, tick{0});
+    EXPECT_EQ(t.waiting_of(a), (waiting{milliseconds{1600}, 8}));
+    EXPECT_EQ(t.remaining(a, tick{0}), milliseconds{1600});
 }
 
 TYPED_TEST(time_wait_table_of, throttles_acks_to_one_in_the_limit) {  // R45
