@@ -2,10 +2,12 @@
 // lastack-bench: what the parts of lastack cost on this machine, against what else there is.
 //
 // lastack-bench [EAL ARGS --] timewait [--entries N] [--family 4|6] [--huge|--no-huge] [--json]
+// lastack-bench [EAL ARGS --] cps|rps|... [--wire ...] [--role ...] [--json]: see --help of each
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 
+#include "loads.hpp"
 #include "timewait.hpp"
 
 namespace {
@@ -40,7 +42,11 @@ int run_timewait(const bench::timewait_options& o, const std::vector<std::string
         return refuse(dpdk.error());
     }
     others.insert(others.end(), dpdk->begin(), dpdk->end());
-    (o.json ? bench::print_json : bench::print_text)(o, *own, others);
+    if (o.json) {
+        bench::print_json(o, *own, others);
+    } else {
+        bench::print_text(o, *own, others);
+    }
     return 0;
 }
 
@@ -48,6 +54,17 @@ int run_timewait(const bench::timewait_options& o, const std::vector<std::string
 
 int main(int argc, char** argv) {
     std::vector<std::string> words(argv + 1, argv + argc);
+    // The subcommand is the first word, or the first behind EAL's.
+    const auto separator = std::find(words.begin(), words.end(), "--");
+    const auto command = separator == words.end() ? words.begin() : separator + 1;
+    for (const bench::subject& s : bench::load_subjects()) {
+        if (command != words.end() && *command == s.name) {
+            const auto at = command - words.begin() + 1;
+            std::vector<const char*> rest(argv, argv + argc);
+            rest.erase(rest.begin() + at);
+            return bench::run_subject(s, argc - 1, rest.data());
+        }
+    }
     std::vector<std::string> eal;
     if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
         eal.assign(words.begin(), dashes);
@@ -60,6 +77,9 @@ int main(int argc, char** argv) {
         "EAL's arguments, if any, come first and end with --; only the baselines use EAL.",
         "lastack-bench"};
     app.require_subcommand(1);
+    for (const bench::subject& s : bench::load_subjects()) {
+        app.add_subcommand(s.name, s.sentence);  // for --help; they were looked for above
+    }
     bench::timewait_options o;
     CLI::App& timewait = *app.add_subcommand(
         "timewait",

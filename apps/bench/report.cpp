@@ -1,108 +1,87 @@
 // SPDX-License-Identifier: BSD-3-Clause
+// What a load prints: a line a second on standard error; medians, or one JSON object, at the end.
+#include <algorithm>
+#include <cinttypes>
 #include <cstdio>
 
-#include "timewait.hpp"
+#include "harness.hpp"
 
 namespace bench {
-
 namespace {
 
-void print_cost(const char* name, const cost& c) {
-    std::printf("  %-34s %8.1f", name, c.ns);
-    if (c.cycles >= 0) {
-        std::printf(" %8.0f %8.2f", c.cycles, c.misses);
-    }
-    std::printf("\n");
-}
+struct spread {
+    double median, min, max;
+};
 
-void print_cost(const char* name, const std::optional<cost>& c) {
-    if (c) {
-        print_cost(name, *c);
+std::optional<spread> spread_of(const std::vector<figures>& runs, std::size_t f) {
+    std::vector<double> values;
+    for (const figures& r : runs) {
+        if (r.values[f]) {
+            values.push_back(*r.values[f]);
+        }
     }
-}
-
-// `, "name_ns": 1.2`, and the counters where there are some.
-void put(const char* name, const cost& c) {
-    std::printf(", \"%s_ns\": %.2f", name, c.ns);
-    if (c.cycles >= 0) {
-        std::printf(", \"%s_cycles\": %.1f, \"%s_misses\": %.3f", name, c.cycles, name, c.misses);
+    if (values.empty()) {
+        return std::nullopt;
     }
-}
-
-void put(const char* name, const std::optional<cost>& c) {
-    if (c) {
-        put(name, *c);
-    }
+    std::ranges::sort(values);
+    const std::size_t half = values.size() / 2;
+    const double median =
+        values.size() % 2 != 0 ? values[half] : (values[half - 1] + values[half]) / 2;
+    return spread{median, values.front(), values.back()};
 }
 
 }  // namespace
 
-void print_text(const timewait_options& o, const timewait_figures& f,
-                const std::vector<baseline>& others) {
-    std::printf("%u IPv%u records in TIME_WAIT, on pages of %s\n\n", f.entries, o.family,
-                f.huge ? "2 MiB" : "4 KiB (or larger ones that the kernel gave)");
-    std::printf("  %-34s %8.2f\n", "bytes a record, all in", f.bytes_per_record);
-    std::printf("  %-34s %8.2f\n\n", "seconds to reserve them", f.reserve_s);
-    std::printf("  %-34s %8s%s\n", "in bursts of 32", "ns",
-                f.hit.cycles >= 0 ? "   cycles   misses" : "");
-    print_cost("enter, over the whole fill", f.enter);
-    print_cost("enter, the last sixteenth", f.enter_full);
-    print_cost("look up, hit", f.hit);
-    print_cost("look up, miss", f.miss);
-    print_cost("look up, miss, empty table, singly", f.miss_in_empty);
-    print_cost("restart, with its look-up", f.restart);
-    print_cost("re-open by a SYN and enter again", f.reuse);
-    print_cost("expire", f.expire);
-    std::printf(
-        "\n  all due at once, us a poll: 50 %% %.1f, 99 %% %.1f, 99.9 %% %.1f, 99.99 %% %.1f,"
-        " longest %.1f\n  records touched in a poll: %u at most\n",
-        f.poll_us[0], f.poll_us[1], f.poll_us[2], f.poll_us[3], f.poll_us[4],
-        f.records_per_poll_max);
-    for (const baseline& b : others) {
-        std::printf("\n%s, %u entries\n", b.name.c_str(), b.entries);
-        std::printf("  %-34s %8.2f\n", "bytes an entry", b.bytes_per_record);
-        print_cost("enter", b.enter);
-        print_cost("look up, hit", b.hit);
-        print_cost("look up, miss", b.miss);
-        print_cost("restart", b.restart);
-        print_cost("expire", b.expire);
-        if (b.longest_poll_us) {
-            std::printf("  %-34s %8.1f\n", "longest poll, us", *b.longest_poll_us);
+void print_second(const load& l, std::uint32_t run, const figures& f, bool first) {
+    static_cast<void>(l);
+    if (first) {
+        std::fprintf(stderr, "%4s", "run");
+        for (std::size_t i = 0; i < figure_count; ++i) {
+            if (f.values[i]) {
+                std::fprintf(stderr, " %*s",
+                             std::max<int>(static_cast<int>(figure_names[i].size()), 10),
+                             figure_names[i].data());
+            }
+        }
+        std::fprintf(stderr, "\n");
+    }
+    std::fprintf(stderr, "\r\033[K%4" PRIu32, run + 1);
+    for (std::size_t i = 0; i < figure_count; ++i) {
+        if (f.values[i]) {
+            const double v = *f.values[i];
+            std::fprintf(
+                stderr, " %*.*f", std::max<int>(static_cast<int>(figure_names[i].size()), 10),
+                v < 1000 && v != static_cast<double>(static_cast<std::uint64_t>(v)) ? 2 : 0, v);
+        }
+    }
+    std::fprintf(stderr, "\n");
+}
+
+void print_medians(const load& l, const std::vector<figures>& runs) {
+    std::printf("%s, %" PRIu32 " lcore%s, %zu run%s\n\n", l.wire.c_str(), l.workers,
+                l.workers == 1 ? "" : "s", runs.size(), runs.size() == 1 ? "" : "s");
+    std::printf("  %-24s %14s %14s %14s\n", "", "median", "least", "most");
+    for (std::size_t i = 0; i < figure_count; ++i) {
+        if (const auto s = spread_of(runs, i)) {
+            std::printf("  %-24s %14.2f %14.2f %14.2f\n", figure_names[i].data(), s->median, s->min,
+                        s->max);
         }
     }
 }
 
-void print_json(const timewait_options& o, const timewait_figures& f,
-                const std::vector<baseline>& others) {
-    std::printf("{\"entries\": %u, \"family\": %u, \"huge\": %s, \"bytes_per_record\": %.3f",
-                f.entries, o.family, f.huge ? "true" : "false", f.bytes_per_record);
-    put("enter", f.enter);
-    put("enter_full", f.enter_full);
-    put("lookup_hit", f.hit);
-    put("lookup_miss", f.miss);
-    put("lookup_miss_empty", f.miss_in_empty);
-    put("reuse", f.reuse);
-    put("restart", f.restart);
-    put("expire", f.expire);
-    std::printf(
-        ", \"poll_us\": {\"p50\": %.2f, \"p99\": %.2f, \"p999\": %.2f, \"p9999\": %.2f}"
-        ", \"longest_poll_us\": %.2f, \"records_per_poll_max\": %u, \"reserve_s\": %.3f",
-        f.poll_us[0], f.poll_us[1], f.poll_us[2], f.poll_us[3], f.poll_us[4],
-        f.records_per_poll_max, f.reserve_s);
-    for (const baseline& b : others) {
-        std::printf(", \"%s\": {\"entries\": %u, \"bytes_per_record\": %.3f", b.name.c_str(),
-                    b.entries, b.bytes_per_record);
-        put("enter", b.enter);
-        put("lookup_hit", b.hit);
-        put("lookup_miss", b.miss);
-        put("restart", b.restart);
-        put("expire", b.expire);
-        if (b.longest_poll_us) {
-            std::printf(", \"longest_poll_us\": %.2f", *b.longest_poll_us);
+void print_json(const load& l, const std::vector<figures>& runs) {
+    std::printf("{");
+    for (std::size_t i = 0; i < figure_count; ++i) {
+        const char* const name = figure_names[i].data();
+        if (const auto s = spread_of(runs, i)) {
+            std::printf("\"%s\": %.3f, \"%s_min\": %.3f, \"%s_max\": %.3f, ", name, s->median, name,
+                        s->min, name, s->max);
+        } else {
+            std::printf("\"%s\": null, \"%s_min\": null, \"%s_max\": null, ", name, name, name);
         }
-        std::printf("}");
     }
-    std::printf("}\n");
+    std::printf("\"wire\": \"%s\", \"lcores\": %" PRIu32 ", \"runs\": %zu}\n", l.wire.c_str(),
+                l.workers, runs.size());
 }
 
 }  // namespace bench

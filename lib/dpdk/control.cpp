@@ -71,7 +71,9 @@ int runtime_impl::run_workers(void (*loop)(worker&, void*), void* make_handler) 
         launches.push_back({loop, make_handler, w.get()});
     }
     started_ = last_statistics_ = clock::now();
-    print(describe() + "\n");
+    if (!options_.quiet) {
+        print(describe() + "\n");
+    }
     for (std::size_t i = 0; i < launches.size(); ++i) {
         rte_eal_remote_launch(lcore_main, &launches[i], lcores_[i]);
     }
@@ -90,7 +92,9 @@ int runtime_impl::run_workers(void (*loop)(worker&, void*), void* make_handler) 
         std::fprintf(stderr, "%s: %s\n", options_.program.c_str(), steering_.reason.c_str());
         return 2;
     }
-    print(final_counts(sum_counters(), last));
+    if (!options_.quiet) {
+        print(final_counts(sum_counters(), last));
+    }
     return 0;
 }
 

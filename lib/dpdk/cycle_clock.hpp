@@ -36,15 +36,18 @@ class cycle_clock {
     }
 
     instant now() {
-        const auto cycles = rte_get_tsc_cycles();
-        if (cycles - anchor_cycles_ > rte_get_tsc_hz() / 10) {
-            anchor(cycles);
+        read_ = rte_get_tsc_cycles();
+        if (read_ - anchor_cycles_ > rte_get_tsc_hz() / 10) {
+            anchor(read_);
         }
-        const auto since = static_cast<double>(cycles - anchor_cycles_) * us_per_cycle_;
+        const auto since = static_cast<double>(read_ - anchor_cycles_) * us_per_cycle_;
         const instant reading{anchor_us_ + static_cast<std::int64_t>(since)};
         last_ = reading > last_ ? reading : last_;
         return last_;
     }
+
+    // The cycle counter at the last reading.
+    std::uint64_t cycles() const { return read_; }
 
   private:
     void anchor(std::uint64_t cycles) {
@@ -57,6 +60,7 @@ class cycle_clock {
     std::int64_t base_us_;
     double us_per_cycle_;
     std::uint64_t anchor_cycles_ = 0;
+    std::uint64_t read_ = 0;
     std::int64_t anchor_us_ = 0;
     instant last_{};
 };

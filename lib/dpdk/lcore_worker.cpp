@@ -77,25 +77,44 @@ std::uint16_t lcore_worker::transmit(void* context, rte_mbuf** frames, std::uint
     return rte_eth_tx_burst(a.port, queue, frames, n);
 }
 
-bool lcore_worker::turn() {
+// The one reading of a turn, which also ends the turn before.
+void lcore_worker::read_clock() {
+    const auto before = clock_.cycles();
     now_ = clock_.now();
+    if (std::exchange(worked_, false)) {
+        busy_cycles_.store(busy_cycles_.load(std::memory_order_relaxed) + clock_.cycles() - before,
+                           std::memory_order_relaxed);
+    }
+}
+
+std::chrono::nanoseconds lcore_worker::busy() const {
+    const auto cycles = static_cast<double>(busy_cycles_.load(std::memory_order_relaxed));
+    return std::chrono::nanoseconds(
+        static_cast<std::int64_t>(cycles * 1e9 / static_cast<double>(rte_get_tsc_hz())));
+}
+
+bool lcore_worker::turn() {
+    read_clock();
     drain_begins_ = false;
     follow(shared_.wanted.load(std::memory_order_relaxed));
     bool idle = true;
     for (const auto& a : attached_) {
+        worked_ = a->core->has_work() || worked_;
         a->core->output(now_);
         std::array<rte_mbuf*, burst> frames;
         const auto n =
             rte_eth_rx_burst(a->port, static_cast<std::uint16_t>(index_), frames.data(), burst);
         if (n > 0) {
+            worked_ = true;
             if (rings_.capturing) {
                 rings_.capture->add(std::span(frames.data(), n), a->port,
                                     pcapng::direction::inbound, now_);
             }
             a->core->input(std::span(frames.data(), n), now_);
         }
-        a->core->run_timers(now_);
+        worked_ = a->core->run_timers(now_) || worked_;
         a->events = a->core->take_events();
+        worked_ = worked_ || !a->events.empty();
         idle = idle && a->events.empty() && (phase_ == phase::running || a->core->idle());
     }
     if (phase_ != phase::running) {

@@ -74,6 +74,7 @@ class lcore_worker final : public worker {
     // From the control thread.
     worker_rings& rings() { return rings_; }
     bool idle() const { return idle_.load(std::memory_order_acquire); }
+    std::chrono::nanoseconds busy() const;
     std::uint64_t counter_sum(counter) const;
     // The task stays alive until it is done. False when the queue is full.
     bool give(core_task* t) { return tasks_.push(t); }
@@ -92,6 +93,7 @@ class lcore_worker final : public worker {
     };
 
     static std::uint16_t transmit(void* context, rte_mbuf** frames, std::uint16_t n);
+    void read_clock();
     void follow(phase);
     void run_task();
 
@@ -103,6 +105,8 @@ class lcore_worker final : public worker {
     bool drain_begins_ = false;
     std::vector<std::unique_ptr<attached>> attached_;  // the transmit hook points at each
     std::atomic<bool> idle_{false};
+    bool worked_ = false;                        // the turn had something to do
+    std::atomic<std::uint64_t> busy_cycles_{0};  // of all such turns; written by the lcore alone
     std::vector<stack::core*> cores_;
     boost::lockfree::spsc_queue<core_task*, boost::lockfree::capacity<64>> tasks_;
     core_task* task_ = nullptr;  // in hand

@@ -36,6 +36,9 @@ class runtime_impl final : public runtime {
 
     void stop() override { steering_.stop_asked.store(true); }
     std::string describe() const override;
+    std::chrono::nanoseconds busy(unsigned worker) const override {
+        return workers_[worker]->busy();
+    }
 
   protected:
     int run_workers(void (*loop)(worker&, void*), void* make_handler) override;

@@ -16,6 +16,7 @@ runtime_options::runtime_options(const runtime_options& other)
       run_for(other.run_for),
       stats(other.stats),
       capture(other.capture),
+      quiet(other.quiet),
       values_(std::make_unique<config::configuration>(*other.values_)),
       driver_chosen_(other.driver_chosen_),
       foreign_settings_(other.foreign_settings_) {}
@@ -94,12 +95,26 @@ void runtime_options::add_eal_arguments(const std::vector<std::string>& argument
     values_->eal.insert(values_->eal.end(), arguments.begin(), arguments.end());
 }
 
+void runtime_options::use_ring_pair() {
+    config::forget_driver(*values_);
+    values_->port.ring_pair = true;
+    driver_chosen_ = true;
+}
+
 void runtime_options::set_workers(std::uint32_t count) {
     values_->stack.workers = count;
 }
 
 const std::vector<std::uint16_t>& runtime_options::listen() const {
     return values_->stack.listen;
+}
+
+bool runtime_options::addresses_given() const {
+    return values_->stack.addresses != config::built_in().stack.addresses;
+}
+
+std::uint32_t runtime_options::workers() const {
+    return values_->stack.workers;
 }
 
 std::vector<ip_address> runtime_options::addresses(unsigned port) const {

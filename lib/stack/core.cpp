@@ -122,7 +122,7 @@ bool core::output(instant now) {
 }
 
 instant core::next_deadline() const {
-    if (tcp_->has_work() || tx_count_ > 0 || !announced_) {
+    if (has_work() || !announced_) {
         return now_;
     }
     const std::int64_t ticks = now_.us / 1000 + distance(now_.to_tick(), tcp_->next_deadline());
@@ -130,8 +130,7 @@ instant core::next_deadline() const {
 }
 
 bool core::idle() const {
-    return tcp_->connections() == 0 && tcp_->syn_records() == 0 && !tcp_->has_work() &&
-           tx_count_ == 0;
+    return tcp_->connections() == 0 && tcp_->syn_records() == 0 && !has_work();
 }
 
 state_counts core::states() const {

@@ -104,6 +104,8 @@ class core {
     // Sends what is due and hands it to the transmit hook. Returns true when more is left.
     bool output(instant now);
 
+    // output() or take_events() has something to do.
+    bool has_work() const { return tcp_->has_work() || tx_count_ > 0; }
     // The earliest instant at which a turn may have something to do without a frame or a call.
     instant next_deadline() const;
     local_stack calls() { return local_stack{*this}; }

@@ -49,16 +49,23 @@ class runtime_options {
     // device, that device takes the place of the default one.
     void add_eal_arguments(const std::vector<std::string>& arguments);
     void set_workers(std::uint32_t count);
+    // No device: two ports joined by rings in memory, as drivers_config/net_ring.toml has it.
+    void use_ring_pair();
 
     // For the application, which does the listening: TCP ports, and the stack's addresses on one
     // port of the process.
     const std::vector<std::uint16_t>& listen() const;
     std::vector<ip_address> addresses(unsigned port) const;
+    // Whether set_addresses() or a file has named addresses; whether anything has named a device.
+    bool addresses_given() const;
+    bool names_device() const { return driver_chosen_; }
+    std::uint32_t workers() const;
 
     std::string program = "lastack";  // EAL's argv[0], and the name in messages
     std::chrono::seconds run_for{0};  // 0: until a signal
     std::chrono::seconds stats{0};    // a line this often; 0: none
     std::string capture;              // pcapng file; empty: none
+    bool quiet = false;               // nothing on standard output: no line at start, no counts
 
     // For the runtime.
     const config::configuration& values() const { return *values_; }

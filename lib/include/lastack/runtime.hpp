@@ -87,6 +87,9 @@ class runtime {
     // One line: address, wire, lcores, memory, capacities.
     virtual std::string describe() const = 0;
 
+    // How long a worker has been in turns that had something to do. From any thread.
+    virtual std::chrono::nanoseconds busy(unsigned worker) const = 0;
+
   protected:
     virtual int run_workers(void (*loop)(worker&, void* make_handler), void* make_handler) = 0;
 };

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a load is, and what its two ends have done so far: shared between lcores and the reporter.
+//
+//   load      what is asked: which end runs here, how many connections at once, how large a
+//   request.
+//             The reporter may change `demand` while the ends run; everything else is fixed.
+//   tally     what one end on one lcore has done: written by that lcore alone, read by the reporter
+//             (single-writer relaxed, as the stack's own counters). Nothing is added up on the way.
+//   tuples    the local and remote endpoints a client uses, one after the other, so that as many
+//             connections as there are combinations can lie in the server's TIME_WAIT.
+//
+// An end is a handler of lastack/runtime.hpp. Each load has one class for both roles, or two.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "histogram.hpp"
+#include "lastack/address.hpp"
+#include "lastack/local_stack.hpp"
+#include "lastack/runtime.hpp"
+
+namespace bench {
+
+enum class role : std::uint8_t { both, server, client };
+enum class end : std::uint8_t { server, client };
+
+// A counter that one lcore writes.
+class gauge {
+  public:
+    void add(std::uint64_t n) { set(get() + n); }
+    void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
+    std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
+
+  private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+struct alignas(64) tally {
+    end which = end::server;
+    const lastack::stack::core* core = nullptr;  // for its counters
+    gauge begun;                                 // connections (clients only)
+    gauge connections;                           // ended well
+    gauge failed;                                // ended otherwise, or a wrong answer
+    gauge requests;
+    gauge octets;     // of payload received
+    gauge open;       // ever opened
+    gauge time_wait;  // records held
+    gauge leaked;     // once the lcore has left: connections, sockets and mbufs still held
+    histogram latency;
+};
+
+// What the clients of all lcores are to do together; the reporter changes it between phases.
+struct demand {
+    std::atomic<std::uint64_t> connections{0};  // to begin in all, per lcore
+    std::atomic<std::uint32_t> at_once{0};      // open at a time, per lcore
+    std::atomic<std::uint64_t> rate{0};         // operations a second, per lcore; 0: as they come
+};
+
+struct load {
+    role here = role::both;
+    std::string wire = "ring";
+    std::uint64_t connections = 0;  // a run is so many; 0: a run is so many seconds
+    std::uint32_t seconds = 5;
+    std::uint32_t runs = 3;
+    std::uint32_t at_once = 256;  // connections open at a time, per lcore
+    std::uint32_t request_octets = 64;
+    std::uint32_t reply_octets = 64;
+    std::uint32_t workers = 1;
+    bool closes = true;  // the server closes after its reply
+    bool json = false;
+    lastack::endpoint server{};
+    std::uint32_t server_ports = 1;  // from server.port on
+    std::vector<lastack::ip_address> client_addresses;
+
+    std::string server_text;
+    std::string interface;
+    std::uint32_t client_address_count = 64;
+    std::uint64_t time_wait = 16'000'000;
+
+    demand wanted;
+    std::atomic<bool> stopped{false};
+    std::mutex lock;  // ends are made on their own lcores
+    std::deque<tally> tallies;
+
+    tally& new_tally(end which) {
+        const std::lock_guard hold(lock);
+        tallies.emplace_back().which = which;
+        return tallies.back();
+    }
+};
+
+class tuples {
+  public:
+    tuples(const load& l, unsigned worker)
+        : load_(&l), step_(l.workers), port_(first_port + worker) {}
+
+    struct pair {
+        lastack::endpoint local, remote;
+    };
+    // Addresses change fastest, so that neighbours in time differ in more than a port.
+    pair next() {
+        const pair made{
+            {load_->client_addresses[address_], static_cast<std::uint16_t>(port_)},
+            {load_->server.address, static_cast<std::uint16_t>(load_->server.port + remote_)}};
+        if (++address_ == load_->client_addresses.size()) {
+            address_ = 0;
+            port_ += step_;
+            if (port_ > 65535) {
+                port_ = first_port + port_ % step_;
+                remote_ = remote_ + 1 == load_->server_ports ? 0 : remote_ + 1;
+            }
+        }
+        return made;
+    }
+
+  private:
+    static constexpr std::uint32_t first_port = 1024;
+    const load* load_;
+    std::uint32_t step_;
+    std::uint32_t port_;
+    std::size_t address_ = 0;
+    std::uint32_t remote_ = 0;
+};
+
+}  // namespace bench

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "loads.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include "both_ends.hpp"
+#include "exchange.hpp"
+
+namespace bench {
+namespace {
+
+double per_second(std::uint64_t a, std::uint64_t b, const look& first, const look& last) {
+    return static_cast<double>(b - a) / (last.at_s - first.at_s);
+}
+
+// Nanoseconds of busy polls an operation; empty when there was none.
+std::optional<double> busy_per(std::uint64_t operations, const look& first, const look& last) {
+    if (operations == 0) {
+        return std::nullopt;
+    }
+    return (last.busy_ns - first.busy_ns) / static_cast<double>(operations);
+}
+
+void common_figures(figures& f, const look& first, const look& last) {
+    f[figure::time_wait_held] = static_cast<double>(last.time_wait);
+    f[figure::resets] = static_cast<double>(last.resets - first.resets);
+    f[figure::retransmits] = static_cast<double>(last.retransmits - first.retransmits);
+    f[figure::failed] = static_cast<double>(last.failed - first.failed);
+}
+
+void latency_figures(figures& f, const look& first, const look& last) {
+    histogram::counts between = last.latency;
+    for (std::size_t i = 0; i < between.size(); ++i) {
+        between[i] -= first.latency[i];
+    }
+    const auto us = [&](double share) {
+        return static_cast<double>(histogram::percentile(between, share)) / 1000;
+    };
+    f[figure::latency_us_p50] = us(0.5);
+    f[figure::latency_us_p99] = us(0.99);
+    f[figure::latency_us_p9999] = us(0.9999);
+}
+
+void exchange_options(CLI::App& app, load& l) {
+    app.add_option("--connections", l.connections,
+                   "A run is so many connections, however long they take")
+        ->check(CLI::PositiveNumber);
+    app.add_option("--request-octets", l.request_octets, "Octets of a request")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1400));
+    app.add_option("--reply-octets", l.reply_octets, "Octets of a reply")
+        ->capture_default_str()
+        ->check(CLI::Range(1, 1400));
+}
+
+int run_exchange(lastack::runtime& rt, load& l) {
+    return run_both<exchange_server, exchange_client>(rt, l);
+}
+
+subject cps_subject() {
+    return {"cps",
+            "Whole connections: open, one request, a reply that carries the server's FIN, "
+            "TIME_WAIT on the server",
+            [](CLI::App& app, load& l) {
+                l.server_ports = 16;
+                exchange_options(app, l);
+            },
+            run_exchange,
+            [](figures& f, const load&, const look& a, const look& b) {
+                f[figure::cps] = per_second(a.connections, b.connections, a, b);
+                f[figure::cpu_ns_per_connection] = busy_per(b.connections - a.connections, a, b);
+                common_figures(f, a, b);
+            }};
+}
+
+subject rps_subject() {
+    return {"rps", "Requests on connections that are kept",
+            [](CLI::App& app, load& l) {
+                l.closes = false;
+                l.time_wait = 65536;
+                exchange_options(app, l);
+            },
+            run_exchange,
+            [](figures& f, const load&, const look& a, const look& b) {
+                f[figure::rps] = per_second(a.requests, b.requests, a, b);
+                f[figure::cpu_ns_per_request] = busy_per(b.requests - a.requests, a, b);
+                latency_figures(f, a, b);
+                common_figures(f, a, b);
+            }};
+}
+
+}  // namespace
+
+std::vector<subject> load_subjects() {
+    return {cps_subject(), rps_subject()};
+}
+
+}  // namespace bench

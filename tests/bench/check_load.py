@@ -1,0 +1,49 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs loads of lastack-bench in process and checks what does not depend on the machine: check_load.py BENCH CONNECTIONS
+
+Every connection ends well and is in TIME_WAIT on the server, nothing is left over, nothing was sent twice; the JSON
+object has the same keys in every subcommand. No speed is asserted.
+"""
+import json
+import subprocess
+import sys
+
+MEASURED = ("cps", "rps", "gbit_per_s", "cpu_ns_per_connection", "cpu_ns_per_request", "latency_us_p50",
+            "latency_us_p99", "latency_us_p9999", "bytes_per_connection", "time_wait_held", "resets", "retransmits",
+            "failed")
+KEYS = {name + end for name in MEASURED for end in ("", "_min", "_max")} | {"wire", "lcores", "runs"}
+
+
+def run(bench, *words):
+    done = subprocess.run([bench, *words, "--json"], capture_output=True, text=True, timeout=600)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(words)}: status {done.returncode}\n{done.stderr[-2000:]}")
+    figures = json.loads(done.stdout)
+    check(set(figures) == KEYS, words, f"keys {sorted(set(figures) ^ KEYS)} differ")
+    check(figures["failed_max"] == 0, words, f"{figures['failed_max']} failed")
+    check(figures["resets_max"] == 0, words, f"{figures['resets_max']} resets")
+    return figures
+
+
+def check(good, words, what):
+    if not good:
+        sys.exit(f"{' '.join(words)}: {what}")
+
+
+def main():
+    bench, connections = sys.argv[1], int(sys.argv[2])
+    words = ["cps", "--wire", "ring", "--connections", str(connections), "--runs", "2", "--time-wait",
+             str(4 * connections)]
+    cps = run(bench, *words)
+    check(cps["time_wait_held_max"] <= 2 * connections, words, "more in TIME_WAIT than there were connections")
+    check(cps["cps"] > 0 and cps["cpu_ns_per_connection"] > 0, words, "nothing measured")
+    check(cps["rps"] is None and cps["runs"] == 2 and cps["wire"] == "ring", words, "the wrong figures")
+    words = ["rps", "--wire", "ring", "--seconds", "1", "--runs", "1", "--at-once", "16"]
+    rps = run(bench, *words)
+    check(rps["rps"] > 0 and rps["latency_us_p9999"] >= rps["latency_us_p50"] > 0, words, "nothing measured")
+    print("ok")
+
+
+if __name__ == "__main__":
+    main()
