@@ -158,6 +158,10 @@ constexpr std::array<counter_row, counter_count> rows{{
     {counter::pressure_dropped_ofo, "LastackPressureDroppedOfo",
      "Out-of-order segments dropped under memory pressure."},
     {counter::tx_drop, "LastackTxDrop", "Frames dropped: the port's transmit queue stayed full."},
+    {counter::steered, "LastackSteered",
+     "Frames handed to another worker: received on a queue that is not their owner's."},
+    {counter::steer_drop, "LastackSteerDrop",
+     "Frames dropped: the worker they belong to did not come to take them."},
     {counter::coroutine_pool_empty, "LastackCoroutinePoolEmpty",
      "Connections refused: no coroutine frame was free."},
 }};

@@ -130,6 +130,8 @@ enum class counter : std::uint8_t {
     pressure_refused_open,
     pressure_dropped_ofo,
     tx_drop,
+    steered,
+    steer_drop,
     coroutine_pool_empty,
     count_
 };

@@ -7,12 +7,6 @@
 #include <utility>
 
 namespace lastack::dpdk {
-namespace {
-
-constexpr std::uint16_t burst = 32;
-
-}  // namespace
-
 void snapshot::add(const stack::core& core, mbufs held) {
     snapshot one;
     one.states = held == mbufs::counted ? core.states() : core.counts();
@@ -41,15 +35,33 @@ lcore_worker::lcore_worker(unsigned index, steering& shared, std::int64_t clock_
     : index_(index), shared_(shared), clock_(clock_base_us), now_(clock_.now()) {}
 
 lcore_worker::attached::attached(lcore_worker& w, const dpdk::port& p,
-                                 std::unique_ptr<stack::core> c)
-    : owner(w), port(p.id), prepare(p.link.checksum_tx), core(std::move(c)), calls(core->calls()) {}
+                                 std::unique_ptr<stack::core> c, rte_mempool* control_pool)
+    : owner(w),
+      port(p.id),
+      prepare(p.link.checksum_tx),
+      exchange(p.exchange),
+      control(control_pool),
+      core(std::move(c)),
+      calls(core->calls()) {}
+
+std::size_t lcore_worker::attached::receive(
+    std::span<rte_mbuf*, frame_exchange::receive_max> into) {
+    return exchange ? exchange->receive(owner.index_, into, core->tcp().counters(), control)
+                    : rte_eth_rx_burst(port, 0, into.data(), frame_exchange::burst);
+}
+
+std::uint16_t lcore_worker::attached::send(rte_mbuf** frames, std::uint16_t n) {
+    return exchange ? exchange->send(owner.index_, frames, n)
+                    : rte_eth_tx_burst(port, 0, frames, n);
+}
 
 result<bool, std::string> lcore_worker::attach(const port& p, const stack::core_config& config) {
     auto core = stack::core::make(config, clock_.now());
     if (!core) {
         return failure{core.error()};
     }
-    attached_.push_back(std::make_unique<attached>(*this, p, std::move(*core)));
+    attached_.push_back(
+        std::make_unique<attached>(*this, p, std::move(*core), config.memory.control));
     attached_.back()->core->set_transmit({transmit, attached_.back().get()});
     cores_.push_back(attached_.back()->core.get());
     return true;
@@ -57,8 +69,8 @@ result<bool, std::string> lcore_worker::attach(const port& p, const stack::core_
 
 std::uint16_t lcore_worker::transmit(void* context, rte_mbuf** frames, std::uint16_t n) {
     auto& a = *static_cast<attached*>(context);
-    const auto queue = static_cast<std::uint16_t>(a.owner.index_);
     if (a.prepare) {
+        const std::uint16_t queue = a.exchange ? a.exchange->queue_of(a.owner.index_) : 0;
         const auto good = rte_eth_tx_prepare(a.port, queue, frames, n);
         if (good == 0) {
             // The port will never take this frame; were it kept, nothing behind it would go out.
@@ -68,13 +80,13 @@ std::uint16_t lcore_worker::transmit(void* context, rte_mbuf** frames, std::uint
         n = good;
     }
     if (!a.owner.rings_.capturing) {
-        return rte_eth_tx_burst(a.port, queue, frames, n);
+        return a.send(frames, n);
     }
     // A frame that the port has taken may be gone, so it is copied before; one that a full queue
     // refuses is offered again, and then captured twice.
     a.owner.rings_.capture->add(std::span(frames, n), a.port, pcapng::direction::outbound,
                                 a.owner.now_);
-    return rte_eth_tx_burst(a.port, queue, frames, n);
+    return a.send(frames, n);
 }
 
 // The one reading of a turn, which also ends the turn before.
@@ -101,9 +113,8 @@ bool lcore_worker::turn() {
     for (const auto& a : attached_) {
         worked_ = a->core->has_work() || worked_;
         a->core->output(now_);
-        std::array<rte_mbuf*, burst> frames;
-        const auto n =
-            rte_eth_rx_burst(a->port, static_cast<std::uint16_t>(index_), frames.data(), burst);
+        std::array<rte_mbuf*, frame_exchange::receive_max> frames;
+        const std::size_t n = a->receive(frames);
         if (n > 0) {
             worked_ = true;
             if (rings_.capturing) {

@@ -83,10 +83,15 @@ class lcore_worker final : public worker {
 
   private:
     struct attached {
-        attached(lcore_worker& w, const port& p, std::unique_ptr<stack::core> c);
+        attached(lcore_worker& w, const port& p, std::unique_ptr<stack::core> c,
+                 rte_mempool* control_pool);
+        std::size_t receive(std::span<rte_mbuf*, frame_exchange::receive_max> into);
+        std::uint16_t send(rte_mbuf** frames, std::uint16_t n);
         lcore_worker& owner;
         std::uint16_t port;
         bool prepare;  // the port wants rte_eth_tx_prepare() for its checksums
+        std::shared_ptr<frame_exchange> exchange;  // none with one worker
+        rte_mempool* control;
         std::unique_ptr<stack::core> core;
         local_stack calls;
         std::span<const event> events;

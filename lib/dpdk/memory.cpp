@@ -61,22 +61,28 @@ pool_plan plan_pools(const config::configuration& c, std::uint32_t ports) {
     return plan;
 }
 
-result<stack::pools, std::string> make_pools(const pool_plan& plan, std::uint32_t worker) {
-    const auto make = [worker](const char* name, std::uint32_t count, std::uint16_t room) {
-        return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cache, 0,
-                                       room, SOCKET_ID_ANY);
-    };
-    const stack::pools made{
-        make("lastack_data", plan.data, data_room),
-        make("lastack_control", plan.control, control_room),
-        make("lastack_indirect", plan.indirect, 0),
-    };
-    if (made.data == nullptr || made.control == nullptr || made.indirect == nullptr) {
-        return failure{"mbuf pools do not fit into EAL's memory: they need " + plan.arithmetic() +
-                       "; lower lastack.mbufs, lastack.connections or the descriptors, or give "
-                       "EAL more (-m MIB, or more hugepages)"};
+result<std::vector<stack::pools>, std::string> make_pools(const pool_plan& plan, bool share_data) {
+    std::vector<stack::pools> pools;
+    for (std::uint32_t worker = 0; worker < plan.workers; ++worker) {
+        const auto make = [worker](const char* name, std::uint32_t count, std::uint16_t room) {
+            return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cache, 0,
+                                           room, SOCKET_ID_ANY);
+        };
+        rte_mempool* const data =
+            share_data && worker > 0
+                ? pools[0].data
+                : make("lastack_data", plan.data * (share_data ? plan.workers : 1), data_room);
+        const stack::pools made{data, make("lastack_control", plan.control, control_room),
+                                make("lastack_indirect", plan.indirect, 0)};
+        if (made.data == nullptr || made.control == nullptr || made.indirect == nullptr) {
+            return failure{"mbuf pools do not fit into EAL's memory: they need " +
+                           plan.arithmetic() +
+                           "; lower lastack.mbufs, lastack.connections or the descriptors, or "
+                           "give EAL more (-m MIB, or more hugepages)"};
+        }
+        pools.push_back(made);
     }
-    return made;
+    return pools;
 }
 
 }  // namespace lastack::dpdk

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // How many mbufs a process needs, and the pools they come from.
 //
-// Each worker has three pools of its own (stack::pools), so that no lcore waits for another:
+// Each worker has three pools of its own (stack::pools), so that no lcore waits for another, but
+// where frames pass between workers (frame_exchange.hpp): what one receives is then held by all, so
+// all share one data pool, as large as theirs together, and see together when it runs low.
 //   data      2 KiB frames and payload: rx and tx descriptors of every port, per-lcore cache, and
 //             its share of lastack.mbufs. If that is 0: a buffer for every 8th connection, at
 //             least 8192, since most connections hold nothing at a given moment.
@@ -12,6 +14,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "config/configuration.hpp"
 #include "lastack/result.hpp"
@@ -36,7 +39,7 @@ struct pool_plan {
 
 pool_plan plan_pools(const config::configuration&, std::uint32_t ports);
 
-// The pools of one worker. Error: the arithmetic, and what to do.
-result<stack::pools, std::string> make_pools(const pool_plan&, std::uint32_t worker);
+// The pools of each worker. Error: the arithmetic, and what to do.
+result<std::vector<stack::pools>, std::string> make_pools(const pool_plan&, bool share_data);
 
 }  // namespace lastack::dpdk

@@ -4,6 +4,7 @@
 #include "dpdk/port.hpp"
 
 #include <rte_ether.h>
+#include <sys/random.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -18,6 +19,17 @@ constexpr std::uint64_t rx_checksums = RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_R
 constexpr std::uint64_t tx_checksums = RTE_ETH_TX_OFFLOAD_IPV4_CKSUM | RTE_ETH_TX_OFFLOAD_TCP_CKSUM;
 constexpr std::uint32_t frame_overhead = RTE_ETHER_HDR_LEN + RTE_ETHER_CRC_LEN;
 
+// Of the redirection table where the port has none: fine enough that 3 workers differ by 2 %.
+constexpr std::size_t software_entries = 128;
+
+std::uint16_t queues_for(const rte_eth_dev_info& info, const config::port_config& c,
+                         std::size_t workers) {
+    const auto most = std::min(info.max_rx_queues, info.max_tx_queues);
+    const auto wanted = static_cast<std::uint16_t>(
+        c.queues != 0 ? std::min<std::size_t>(c.queues, workers) : workers);
+    return std::max<std::uint16_t>(std::min(most, wanted), 1);
+}
+
 failure<std::string> wrong(const port& p, const std::string& what) {
     return failure{"port " + std::to_string(p.id) + " (" + p.name + "): " + what};
 }
@@ -28,7 +40,7 @@ failure<std::string> refused(const port& p, const std::string& call, int error) 
 
 // What to ask for of what the port can do; says in `link` what was chosen.
 result<rte_eth_conf, std::string> choose(port& p, const rte_eth_dev_info& info,
-                                         const config::port_config& c, std::size_t queues) {
+                                         const config::port_config& c) {
     rte_eth_conf conf{};
     conf.rxmode.mtu = c.mtu;
     p.link.mtu = static_cast<std::uint16_t>(c.mtu);
@@ -52,12 +64,41 @@ result<rte_eth_conf, std::string> choose(port& p, const rte_eth_dev_info& info,
         conf.txmode.offloads |= RTE_ETH_TX_OFFLOAD_MULTI_SEGS;
         p.link.multi_segment_tx = true;
     }
-    const auto hashes = info.flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_TCP);
-    if (c.rss && queues > 1 && hashes != 0) {
-        conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
-        conf.rx_adv_conf.rss_conf = rss_with(hashes);
-    }
     return conf;
+}
+
+// RSS as flow_owner computes it, in the configuration of a port that may spread.
+void ask_for_rss(rte_eth_conf& conf, const rte_eth_dev_info& info, std::vector<std::uint8_t>& key) {
+    conf.rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+    conf.rxmode.offloads |= info.rx_offload_capa & RTE_ETH_RX_OFFLOAD_RSS_HASH;
+    conf.rx_adv_conf.rss_conf = rss_with(RTE_ETH_RSS_NONFRAG_IPV4_TCP, key);
+}
+
+bool offers_rss(const rte_eth_dev_info& info) {
+    const auto entries = info.reta_size;
+    return (info.flow_type_rss_offloads & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0 &&
+           info.hash_key_size >= flow::flow_owner::key_bytes && entries > 0 &&
+           (entries & (entries - 1)) == 0;
+}
+
+// Writes the table and reads the key back, of a started port. False: this port spreads by something
+// else, if at all.
+bool set_redirection(const port& p, std::span<const std::uint16_t> table,
+                     std::span<const std::uint8_t> key) {
+    std::vector<rte_eth_rss_reta_entry64> entries((table.size() + RTE_ETH_RETA_GROUP_SIZE - 1) /
+                                                  RTE_ETH_RETA_GROUP_SIZE);
+    for (std::size_t i = 0; i < table.size(); ++i) {
+        auto& group = entries[i / RTE_ETH_RETA_GROUP_SIZE];
+        group.mask |= std::uint64_t{1} << (i % RTE_ETH_RETA_GROUP_SIZE);
+        group.reta[i % RTE_ETH_RETA_GROUP_SIZE] = table[i];
+    }
+    std::vector<std::uint8_t> now(key.size());
+    auto conf = rss_with(0, now);
+    return rte_eth_dev_rss_reta_update(p.id, entries.data(),
+                                       static_cast<std::uint16_t>(table.size())) == 0 &&
+           rte_eth_dev_rss_hash_conf_get(p.id, &conf) == 0 &&
+           (conf.rss_hf & RTE_ETH_RSS_NONFRAG_IPV4_TCP) != 0 &&
+           std::equal(now.begin(), now.end(), key.begin());
 }
 
 result<bool, std::string> set_up_queues(const port& p, const rte_eth_dev_info& info,
@@ -158,6 +199,12 @@ std::vector<std::uint16_t> port_ids() {
     return ids;
 }
 
+bool can_spread(std::uint16_t id, const config::port_config& c, std::size_t workers) {
+    rte_eth_dev_info info{};
+    return workers > 1 && c.rss && rte_eth_dev_info_get(id, &info) == 0 && offers_rss(info) &&
+           queues_for(info, c, workers) == workers;
+}
+
 result<port, std::string> open_port(std::uint16_t id, const config::port_config& c,
                                     std::span<const stack::pools> workers) {
     port p;
@@ -171,31 +218,45 @@ result<port, std::string> open_port(std::uint16_t id, const config::port_config&
     }
     p.driver = info.driver_name;
 
-    auto queues = std::min<std::uint32_t>(info.max_rx_queues, info.max_tx_queues);
-    if (c.queues != 0) {
-        queues = std::min(queues, c.queues);
-    }
-    if (workers.size() > queues) {
-        return wrong(p, "it has " + std::to_string(queues) + " queue" + (queues == 1 ? "" : "s") +
-                            "; use at most " + std::to_string(queues) + " worker" +
-                            (queues == 1 ? "" : "s"));
-    }
-    const auto conf = choose(p, info, c, workers.size());
+    auto conf = choose(p, info, c);
     if (!conf) {
         return failure{conf.error()};
     }
-    const auto n = static_cast<std::uint16_t>(workers.size());
-    if (const int error = rte_eth_dev_configure(id, n, n, &*conf); error != 0) {
+    p.queues = queues_for(info, c, workers.size());
+    bool spreads = can_spread(id, c, workers.size());
+    std::vector<std::uint8_t> key(
+        std::max<std::size_t>(spreads ? info.hash_key_size : 0, flow::flow_owner::key_bytes));
+    if (::getrandom(key.data(), key.size(), 0) != static_cast<ssize_t>(key.size())) {
+        return wrong(p, "no random octets for its RSS key");
+    }
+    const auto plain = *conf;
+    if (spreads) {
+        ask_for_rss(*conf, info, key);
+    }
+    int error = rte_eth_dev_configure(id, p.queues, p.queues, &*conf);
+    if (error != 0 && spreads) {  // the key, perhaps
+        spreads = false;
+        *conf = plain;
+        error = rte_eth_dev_configure(id, p.queues, p.queues, &*conf);
+    }
+    if (error != 0) {
         return refused(p, "configuring it", error);
     }
     if (const auto done = set_mtu(p, c.mtu); !done) {
         return failure{done.error()};
     }
-    if (const auto done = set_up_queues(p, info, *conf, c, workers); !done) {
+    if (const auto done = set_up_queues(p, info, *conf, c, workers.first(p.queues)); !done) {
         return failure{done.error()};
     }
     if (const auto done = start(p, c); !done) {
         return failure{done.error()};
+    }
+    if (workers.size() > 1) {
+        const auto n = static_cast<unsigned>(workers.size());
+        auto table = flow::even_redirection(spreads ? info.reta_size : software_entries, n);
+        spreads = spreads && set_redirection(p, table, key);
+        p.exchange = std::make_shared<frame_exchange>(
+            id, p.queues, n, flow::flow_owner(key, std::move(table)), spreads);
     }
     return p;
 }

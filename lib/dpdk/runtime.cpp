@@ -8,6 +8,7 @@
 #include <rte_lcore.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "config/options.hpp"
@@ -133,7 +134,8 @@ outcome runtime_impl::start_eal_with_memory() {
 
 outcome runtime_impl::open_ports() {
     if (config_.port.ring_pair) {
-        if (const auto made = make_ring_pair(config_.stack.workers); !made) {
+        const auto most = config_.port.queues != 0 ? config_.port.queues : config_.stack.workers;
+        if (const auto made = make_ring_pair(std::min(most, config_.stack.workers)); !made) {
             return made;
         }
     }
@@ -144,13 +146,14 @@ outcome runtime_impl::open_ports() {
     if (const auto good = check_addresses(config_.stack, ids.size()); !good) {
         return good;
     }
-    for (std::uint32_t i = 0; i < config_.stack.workers; ++i) {
-        auto made = make_pools(plan_, i);
-        if (!made) {
-            return failure{made.error()};
-        }
-        pools_.push_back(*made);
+    const bool spread = std::all_of(ids.begin(), ids.end(), [this](std::uint16_t id) {
+        return can_spread(id, config_.port, config_.stack.workers);
+    });
+    auto made = make_pools(plan_, config_.stack.workers > 1 && !spread);
+    if (!made) {
+        return failure{made.error()};
     }
+    pools_ = std::move(*made);
     for (const auto id : ids) {
         auto opened = open_port(id, config_.port, pools_);
         if (!opened) {
@@ -180,7 +183,9 @@ outcome runtime_impl::make_stacks() {
                     part,
                     pools_[i],
                     plan_.hugepages ? page_size::huge : page_size::normal,
-                    *key};
+                    *key,
+                    ports_[p].exchange ? &ports_[p].exchange->owners() : nullptr,
+                    i};
                 if (auto done = workers_[i]->attach(ports_[p], config); !done) {
                     return done;
                 }

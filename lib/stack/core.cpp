@@ -63,6 +63,8 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
     e.multi_segment_tx = config.port.multi_segment_tx;
     e.pages = config.pages;
     e.secret = config.secret;
+    e.owners = config.owners;
+    e.worker = config.worker;
     e.around.context = c.get();
     e.around.transmit = [](void* self, rte_mbuf** packets, std::uint16_t n) {
         static_cast<core*>(self)->send_packets({packets, n});

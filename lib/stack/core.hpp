@@ -23,6 +23,7 @@
 #include "base/region.hpp"
 #include "base/time.hpp"
 #include "config/settings.hpp"
+#include "flow/flow_owner.hpp"
 #include "ip/neighbours.hpp"
 #include "ip/path_mtu.hpp"
 #include "ip/routes.hpp"
@@ -65,6 +66,9 @@ struct core_config {
     pools memory;
     page_size pages = page_size::huge;
     std::array<std::uint64_t, 2> secret{};  // keys the hashes, ISNs and timestamp offsets
+    // Where a port is shared by workers: who gets which connection, and which worker this is.
+    const flow::flow_owner* owners = nullptr;
+    unsigned worker = 0;
 };
 
 // Gives up to n frames to the port; returns how many it took (those are no longer the caller's).

@@ -76,6 +76,9 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     }
     if (o.local && o.local->port != 0) {
         key.local_port = o.local->port;
+        if (!answers_come_here(key)) {
+            return failure{call_error::address_not_available};
+        }
         const flow::port_state s = port_state_of(key);
         if (s == flow::port_state::taken || s == flow::port_state::waiting) {
             return failure{call_error::address_in_use};
@@ -83,7 +86,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     } else {
         const auto port = ports_->next(key, [&](std::uint16_t candidate) {
             key.local_port = candidate;
-            return port_state_of(key);
+            return answers_come_here(key) ? port_state_of(key) : flow::port_state::taken;
         });
         if (!port) {
             return failure{call_error::address_not_available};

@@ -36,6 +36,7 @@
 #include "flow/connection_table.hpp"
 #include "flow/key.hpp"
 #include "flow/keyed_hash.hpp"
+#include "flow/flow_owner.hpp"
 #include "flow/port_ledger.hpp"
 #include "flow/time_wait_table.hpp"
 #include "lastack/buffer.hpp"
@@ -81,6 +82,9 @@ struct engine_config {
     bool multi_segment_tx = false;
     page_size pages = page_size::huge;
     std::array<std::uint64_t, 2> secret{};
+    // None where every tuple's answers come here; else connect() takes a port whose answers do.
+    const flow::flow_owner* owners = nullptr;
+    unsigned worker = 0;
     host around;
 };
 
@@ -241,6 +245,9 @@ class engine {
     void syn_sent_input(arrival& a, std::uint32_t index);
     void take_syn_options(tcb& c, const wire::tcp_segment& s);
     flow::port_state port_state_of(const flow::key4& key) const;
+    bool answers_come_here(const flow::key4& key) const {
+        return config_.owners == nullptr || config_.owners->owner_of(key) == config_.worker;
+    }
     // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);

@@ -34,6 +34,17 @@ def test_thousands_of_short_connections_lose_none():
     assert re.search(r"Failed requests:\s+0\b", out), out
 
 
+def test_workers_that_share_a_port_share_its_connections():
+    server = lab.Application("httpd", "--workers", "2")
+    out = lab.run("ab", "-q", "-s", "20", "-n", "2000", "-c", "20", URL, timeout=100).stdout
+    assert re.search(r"Complete requests:\s+2000", out), out
+    assert re.search(r"Failed requests:\s+0\b", out), out
+    assert server.stop() == 0
+    counts = server.text()
+    assert re.search(r"LastackSteered\s+[1-9]", counts), counts
+    assert "LastackNoListener" not in counts, counts
+
+
 def test_keep_alive_serves_many_requests_on_one_connection():
     lab.Application("httpd")
     verbose = lab.run("curl", "-sS", "-v", "-o", "/dev/null", "-o", "/dev/null", "--max-time", "10", URL, URL).stderr

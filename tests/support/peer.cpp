@@ -214,6 +214,8 @@ scenario::scenario(const scenario_options& o) : options(o), pools_(o.pools), now
     c.memory = pools_.get();
     c.pages = page_size::normal;
     c.secret = o.secret;
+    c.owners = o.owners;
+    c.worker = o.worker;
     auto made = stack::core::make(c, now_);
     if (!made) {
         std::fprintf(stderr, "no core: %s\n", made.error().c_str());

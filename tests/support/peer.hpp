@@ -154,6 +154,8 @@ struct scenario_options {
     std::uint32_t backlog = 0;
     instant start{std::int64_t{1000} * 1000000};
     std::array<std::uint64_t, 2> secret{0x0123456789abcdef, 0xfedcba9876543210};
+    const flow::flow_owner* owners = nullptr;
+    unsigned worker = 0;
 
     static config::settings small_settings();
     static stack::link plain_link();

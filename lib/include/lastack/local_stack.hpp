@@ -34,7 +34,9 @@ struct listen_options {
 };
 
 struct connect_options {
-    std::optional<endpoint> local{};  // address and/or port to bind; port 0 chooses one (R57)
+    // Address and/or port to bind; port 0 chooses one (R57). Where workers share a port, a port
+    // whose answers would come to another worker is refused: address_not_available.
+    std::optional<endpoint> local{};
     std::uint64_t user = 0;           // event::user of the new connection
 };
 
