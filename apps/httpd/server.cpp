@@ -37,7 +37,7 @@ lastack::result<bool, std::string> server::on_start(local_stack& s) {
     clients_.reserve(options_.connections);
     free_clients_.reserve(options_.connections);
     for (const lastack::endpoint& local : options_.listen) {
-        if (auto listener = s.listen(local); !listener) {
+        if (auto listener = s.listen(local, {.port = {.reuse_addr = true}}); !listener) {
             return lastack::failure{"cannot listen on " + to_string(local) + ": " +
                                     std::string(name(listener.error()))};
         }

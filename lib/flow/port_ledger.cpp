@@ -87,14 +87,27 @@ void port_ledger::put(page& p, std::uint16_t port, place where) {
     }
 }
 
-void port_ledger::note(const key4& key, port_state now) {
-    page* const p = find(name_of(key));
-    if (p == nullptr) {
+bool port_ledger::is_fresh(const page& p, std::uint16_t port) const {
+    const std::uint32_t count = cycle_.size();
+    const std::uint32_t step = port - cycle_.range().first;
+    return (step + count - p.fresh_from) % count < p.fresh;
+}
+
+void port_ledger::released(std::uint16_t port) {
+    if (!concerns(port)) {
         return;
     }
-    const std::uint32_t count = cycle_.size();
-    const std::uint32_t step = key.local_port - cycle_.range().first;
-    if ((step + count - p->fresh_from) % count < p->fresh) {
+    for (std::size_t i = 0; i < pages_used_; ++i) {
+        page& p = pages_[i];
+        if (!is_fresh(p, port) && entry(p, port).where == place::nowhere) {
+            put(p, port, place::free);  // look() knows better where something still has it
+        }
+    }
+}
+
+void port_ledger::note(const key4& key, port_state now) {
+    page* const p = find(name_of(key));
+    if (p == nullptr || is_fresh(*p, key.local_port)) {
         return;  // it will be looked at
     }
     put(*p, key.local_port,

@@ -75,6 +75,12 @@ class port_ledger {
         return std::nullopt;
     }
 
+    // Some port for which is_usable(port) says yes, whatever the destination; 0 when there is none.
+    template <class IsUsable>
+    std::uint16_t any(IsUsable&& is_usable) {
+        return cycle_.next(key4{}, cycle_.size(), is_usable).value_or(std::uint16_t{0});
+    }
+
     // Whether changed() would do anything: a cheap question before asking what to tell it.
     bool concerns(std::uint16_t port) const {
         return pages_used_ != 0 && port >= cycle_.range().first && port <= cycle_.range().last;
@@ -85,6 +91,9 @@ class port_ledger {
             note(key, now);
         }
     }
+
+    // A port that look() has called taken for every destination no longer is.
+    void released(std::uint16_t port);
 
   private:
     static constexpr std::size_t pages_max = 32;
@@ -129,6 +138,7 @@ class port_ledger {
     std::uint16_t candidate(page& p);
     list& list_of(page& p, place where) { return where == place::free ? p.free : p.waiting; }
     void put(page& p, std::uint16_t port, place where);
+    bool is_fresh(const page& p, std::uint16_t port) const;
     void note(const key4& key, port_state now);
 
     keyed_hash hash_;

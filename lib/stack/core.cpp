@@ -65,6 +65,9 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
     e.secret = config.secret;
     e.owners = config.owners;
     e.worker = config.worker;
+    for (const ipv4_prefix& own : c->routes_.addresses()) {
+        e.addresses.push_back(own.address);
+    }
     e.around.context = c.get();
     e.around.transmit = [](void* self, rte_mbuf** packets, std::uint16_t n) {
         static_cast<core*>(self)->send_packets({packets, n});

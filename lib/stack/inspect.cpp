@@ -120,7 +120,7 @@ bool walk_table(walk& w, table which, std::uint32_t& next) {
             const auto all = e.listener_table();
             const auto size = static_cast<std::uint32_t>(all.size());
             next = w.places(next, size, [&](std::uint32_t i) {
-                if (all[i].open) {
+                if (all[i].listening) {
                     w.take(row_of(all[i]));
                 }
             });

@@ -10,6 +10,21 @@ result<listener_id, call_error> local_stack::listen(const endpoint& local,
                                                     const listen_options& o) {
     return core_->tcp().listen(local, o);
 }
+result<listener_id, call_error> local_stack::bind(const endpoint& local, const port_options& o) {
+    return core_->tcp().bind(local, o);
+}
+result<bool, call_error> local_stack::listen(listener_id id, const listen_options& o) {
+    return core_->tcp().listen(id, o);
+}
+result<bool, call_error> local_stack::set_port_options(listener_id id, const port_options& o) {
+    return core_->tcp().set_port_options(id, o);
+}
+result<bool, call_error> local_stack::set_port_options(conn_id id, const port_options& o) {
+    return core_->tcp().set_port_options(id, o);
+}
+result<endpoint, call_error> local_stack::local_endpoint(listener_id id) const {
+    return core_->tcp().local_endpoint(id);
+}
 result<bool, call_error> local_stack::close_listener(listener_id id) {
     return core_->tcp().close_listener(id);
 }
@@ -39,6 +54,12 @@ result<bool, call_error> local_stack::abort(conn_id id, completion c) {
 }
 result<bool, call_error> local_stack::set_user(conn_id id, std::uint64_t user) {
     return core_->tcp().set_user(id, user);
+}
+result<connection_options, call_error> local_stack::options(conn_id id) const {
+    return core_->tcp().options(id);
+}
+result<bool, call_error> local_stack::set_options(conn_id id, const connection_options& o) {
+    return core_->tcp().set_options(id, o);
 }
 result<bool, call_error> local_stack::set_linger(conn_id id, linger_option o) {
     return core_->tcp().set_linger(id, o);

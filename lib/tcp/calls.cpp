@@ -26,6 +26,14 @@ const socket* engine::find(conn_id id) const {
     return const_cast<engine*>(this)->find(id);
 }
 
+tcb* engine::tcb_of(conn_id id) {
+    socket* const s = find(id);
+    return s == nullptr || s->connection == npos ? nullptr : &tcbs_[s->connection];
+}
+const tcb* engine::connection(conn_id id) const {
+    return const_cast<engine*>(this)->tcb_of(id);
+}
+
 conn_id engine::id_of(const socket& s) const {
     return {sockets_.index_of(s), s.generation};
 }
@@ -154,6 +162,9 @@ call_error engine::ended_error(const socket& s) const {
 
 // tcp_wmem, grown with the congestion window as Linux does: twice what may be in flight.
 std::uint32_t engine::send_memory_max(const tcb& c) const {
+    if (c.snd_limit != 0) {
+        return c.snd_limit;
+    }
     const std::uint64_t wanted = 2ull * 2 * c.cc.window();
     return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
         wanted, std::max(settings_.tcp_wmem.initial, 65536u), settings_.tcp_wmem.max));
@@ -385,113 +396,6 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
         apply(c, event::orphan_limit);
     }
     return true;
-}
-
-// --- options and questions -----------------------------------------------------------------------
-
-namespace {
-
-constexpr auto stale = failure{call_error::stale_handle};
-
-}  // namespace
-
-tcb* engine::tcb_of(conn_id id) {
-    socket* const s = find(id);
-    return s == nullptr || s->connection == npos ? nullptr : &tcbs_[s->connection];
-}
-const tcb* engine::connection(conn_id id) const {
-    return const_cast<engine*>(this)->tcb_of(id);
-}
-
-result<bool, call_error> engine::set_user(conn_id id, std::uint64_t user) {
-    socket* const s = find(id);
-    if (s == nullptr) {
-        return stale;
-    }
-    s->user = user;
-    return true;
-}
-
-result<bool, call_error> engine::set_linger(conn_id id, linger_option option) {
-    if (option.on && option.timeout.count() < 0) {
-        return failure{call_error::invalid_argument};
-    }
-    constexpr std::int64_t seconds_max = 20 * 86400;  // as far as a tick can be set
-    return with_tcb(id, [&](tcb& c) {
-        const auto wanted = std::min<std::int64_t>(option.timeout.count(), seconds_max);
-        c.linger_s = option.on ? static_cast<std::int32_t>(wanted) : -1;
-    });
-}
-result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {
-    return with_tcb(id, [&](tcb& c) {
-        c.no_delay = on;
-        make_ready(c);
-    });
-}
-result<bool, call_error> engine::set_cork(conn_id id, bool on) {
-    return with_tcb(id, [&](tcb& c) {
-        c.corked = on;
-        c.push_now = c.push_now || !on;  // uncorking sends what is left
-        make_ready(c);
-    });
-}
-result<bool, call_error> engine::set_keepalive(conn_id id, keepalive_option option) {
-    constexpr std::int64_t seconds_max = 32767;  // the sysctls' own bound
-    const auto in_range = [](std::chrono::seconds s) {
-        return s.count() >= 0 && s.count() <= seconds_max;
-    };
-    if (!in_range(option.idle) || !in_range(option.interval)) {
-        return failure{call_error::invalid_argument};
-    }
-    return with_tcb(id, [&](tcb& c) {
-        c.keepalive = option.on;
-        c.keepalive_idle_ms = static_cast<std::uint32_t>(option.idle.count() * 1000);
-        c.keepalive_interval_ms = static_cast<std::uint32_t>(option.interval.count() * 1000);
-        c.keepalive_probes = option.probes;
-        c.keepalive_sent = 0;
-        arm_keepalive(c);
-    });
-}
-result<bool, call_error> engine::set_user_timeout(conn_id id, milliseconds timeout) {
-    if (timeout.count() < 0 || timeout.count() > 0x7fffffff) {
-        return failure{call_error::invalid_argument};
-    }
-    return with_tcb(
-        id, [&](tcb& c) { c.user_timeout_ms = static_cast<std::uint32_t>(timeout.count()); });
-}
-result<bool, call_error> engine::set_linger2(conn_id id, int seconds) {
-    return with_tcb(id, [&](tcb& c) {
-        c.linger2_s = seconds > 120 ? 120 : seconds;  // R61: capped as Linux does
-    });
-}
-
-result<std::size_t, call_error> engine::unread(conn_id id) const {
-    const socket* const s = find(id);
-    if (s == nullptr) {
-        return stale;
-    }
-    return std::size_t{s->rx_octets};
-}
-result<std::size_t, call_error> engine::unsent(conn_id id) const {
-    const socket* const s = find(id);
-    if (s == nullptr) {
-        return stale;
-    }
-    return std::size_t{s->connection == npos ? 0 : tcbs_[s->connection].snd.octets()};
-}
-result<endpoint, call_error> engine::remote_endpoint(conn_id id) const {
-    const socket* const s = find(id);
-    if (s == nullptr) {
-        return stale;
-    }
-    return endpoint{s->key.remote, s->key.remote_port};
-}
-result<endpoint, call_error> engine::local_endpoint(conn_id id) const {
-    const socket* const s = find(id);
-    if (s == nullptr) {
-        return stale;
-    }
-    return endpoint{s->key.local, s->key.local_port};
 }
 
 }  // namespace lastack::tcp

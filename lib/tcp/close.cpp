@@ -143,30 +143,39 @@ flow::time_wait_entry<flow::key4> engine::record_of(tcb& c) {
     e.window = static_cast<std::uint16_t>(
         std::min<std::uint32_t>(receive_window(c) >> c.rcv_wscale, 65535));
     e.timestamps = c.timestamps;
+    e.reuse_addr = c.sharing.addr;
+    e.reuse_port = c.sharing.port;
     return e;
+}
+
+void engine::erase_record(flow::time_wait_slot slot, const flow::key4& key) {
+    const auto e = time_wait_->read(slot);
+    port_owners_->leave(key.local, key.local_port, {e.reuse_addr, e.reuse_port});
+    time_wait_->erase(slot);
 }
 
 // Makes a record; false at the cap (R54). The policy may let the oldest make room.
 bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
-                          milliseconds length) {
+                          const flow::waiting& w) {
     auto entered = time_wait_->size() < settings_.tcp_max_tw_buckets
-                       ? time_wait_->enter(hash, e, length, now_tick_)
+                       ? time_wait_->enter(hash, e, w, now_tick_)
                        : flow::enter_result{{}, flow::enter_status::at_cap};
     if (entered.status != flow::enter_status::entered &&
         settings_.time_wait_cap_policy == config::cap_policy::evict_oldest) {
         if (const auto oldest = time_wait_->oldest(now_tick_)) {
             const auto gone = time_wait_->read(oldest);
-            time_wait_->erase(oldest);
+            erase_record(oldest, gone.key);
             port_changed(gone.key);
             counters_.add(counter::tw_evicted);
             record_ended(gone, close_outcome::aborted_no_memory);
-            entered = time_wait_->enter(hash, e, length, now_tick_);
+            entered = time_wait_->enter(hash, e, w, now_tick_);
         }
     }
     if (entered.status != flow::enter_status::entered) {
         counters_.add(counter::tw_overflow);
         return false;
     }
+    port_owners_->enter(e.key.local, e.key.local_port, {e.reuse_addr, e.reuse_port});
     return true;
 }
 
@@ -175,7 +184,8 @@ void engine::enter_time_wait(tcb& c) {
     if (c.ack_now || c.ack_pending) {
         send_ack(c);  // of the peer's FIN, when the ACK of ours came in the same burst
     }
-    const bool kept = enter_record(c.hash, record_of(c), milliseconds{settings_.time_wait_ms});
+    const std::uint32_t length_ms = c.time_wait_ms != 0 ? c.time_wait_ms : settings_.time_wait_ms;
+    const bool kept = enter_record(c.hash, record_of(c), {milliseconds{length_ms}, c.tos});
     if (kept) {
         counters_.add(counter::time_waited);
     }
@@ -208,7 +218,8 @@ void engine::enter_fin_wait_2(tcb& c) {
     if (e.waiter && !fin_wait_2_waiters_.insert(c.hash, c.socket)) {
         e.waiter = false;
     }
-    if (!enter_record(c.hash, e, milliseconds{std::max(wanted_ms, rto_3_5)})) {
+    const milliseconds length{std::max(wanted_ms, rto_3_5)};
+    if (!enter_record(c.hash, e, {length, c.tos, milliseconds{c.time_wait_ms}})) {
         if (e.waiter) {
             fin_wait_2_waiters_.erase(c.hash, c.socket);
         }
@@ -237,6 +248,7 @@ void engine::release_connection(tcb& c) {
     }
     leave_accept_queue(c);
     set_state(c, state::closed);
+    port_owners_->leave(c.key.local, c.key.local_port, c.sharing);
     tcbs_.give_back(index);
     port_changed(c.key);
 }

@@ -10,8 +10,11 @@ using teardown::state;
 
 // R55, RFC 6191: a record may give way to connect() if its connection had timestamps, so that ours
 // are newer than any the peer remembers, and if what was under way then has had time to arrive.
-flow::port_state engine::port_state_of(const flow::key4& key) const {
+flow::port_state engine::port_state_of(const flow::key4& key, bool bound) const {
     using flow::port_state;
+    if (!bound && is_bound(key.local_port)) {
+        return port_state::taken;  // whoever has bound it may be about to listen, or to connect
+    }
     const std::uint64_t h = hash_(key);
     if (find_live(key, h) != npos) {
         return port_state::taken;
@@ -23,13 +26,13 @@ flow::port_state engine::port_state_of(const flow::key4& key) const {
     const host& around = config_.around;
     const bool allowed =
         settings_.tcp_timestamps != 0 &&
-        (settings_.tcp_tw_reuse == 1 ||
+        (bound || settings_.tcp_tw_reuse == 1 ||
          (settings_.tcp_tw_reuse == 2 && around.is_local(around.context, key.remote)));
     const auto e = time_wait_->read(slot);
     if (!allowed || !e.timestamps || e.fin_wait_2 || e.parked) {
         return port_state::taken;
     }
-    const milliseconds delay{settings_.tcp_tw_reuse_delay};
+    const milliseconds delay{bound ? 0 : settings_.tcp_tw_reuse_delay};
     return time_wait_->age(slot, now_tick_) >= delay ? port_state::reusable : port_state::waiting;
 }
 
@@ -49,41 +52,39 @@ void engine::inherit_from_time_wait(tcb& c) {
     c.snd_una = teardown::isn_after_time_wait(e.snd_nxt);
     c.ts_recent = e.ts_recent;
     c.ts_recent_at = now_tick_;
-    time_wait_->erase(slot);
+    erase_record(slot, c.key);
     counters_.add(counter::tw_recycled);
 }
 
-result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
+// The 4-tuple of a connection to `remote`: the port that was asked for, if it may be bound, or one
+// that is free towards this destination (R56, R57).
+result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
+                                                    const connect_options& o) {
+    const listener* const bound = o.bound ? alive(*o.bound) : nullptr;
+    if (o.bound && bound == nullptr) {
+        return failure{call_error::stale_handle};
+    }
     const bool v4 = remote.address.is_v4() && (!o.local || o.local->address.is_v4());
     if (!v4 || remote.port == 0 || remote.address.is_any() || remote.address.v4().is_multicast() ||
-        remote.address.v4().is_limited_broadcast()) {
+        remote.address.v4().is_limited_broadcast() || (bound != nullptr && bound->listening) ||
+        !is_valid(o.connection)) {
         return failure{call_error::invalid_argument};
     }
-    if (stopping_ || refuse_open_under_pressure()) {
-        return failure{call_error::no_memory};
-    }
+    const endpoint asked = bound != nullptr ? endpoint{bound->address, bound->port}
+                                            : o.local.value_or(endpoint{ipv4_address{}, 0});
     const host& h = config_.around;
-    flow::key4 key{remote.address.v4(), {}, remote.port, 0};
+    flow::key4 key{remote.address.v4(), {}, remote.port, asked.port};
     key.local = h.source_for(h.context, key.remote);
     if (key.local.is_any()) {
         return failure{call_error::host_unreachable};
     }
-    if (o.local && !o.local->address.is_any()) {
-        key.local = o.local->address.v4();
+    if (!asked.address.is_any()) {
+        key.local = asked.address.v4();
         if (!h.is_local(h.context, key.local)) {
             return failure{call_error::address_not_available};
         }
     }
-    if (o.local && o.local->port != 0) {
-        key.local_port = o.local->port;
-        if (!answers_come_here(key)) {
-            return failure{call_error::address_not_available};
-        }
-        const flow::port_state s = port_state_of(key);
-        if (s == flow::port_state::taken || s == flow::port_state::waiting) {
-            return failure{call_error::address_in_use};
-        }
-    } else {
+    if (asked.port == 0) {
         const auto port = ports_->next(key, [&](std::uint16_t candidate) {
             key.local_port = candidate;
             return answers_come_here(key) ? port_state_of(key) : flow::port_state::taken;
@@ -92,11 +93,35 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
             return failure{call_error::address_not_available};
         }
         key.local_port = *port;
+        return key;
     }
+    if (bound == nullptr && !may_bind(asked.address.v4(), asked.port,
+                                      {o.port.reuse_addr, o.port.reuse_port}, nullptr)) {
+        return failure{call_error::address_in_use};
+    }
+    if (!answers_come_here(key) || port_state_of(key, true) == flow::port_state::taken) {
+        return failure{call_error::address_not_available};
+    }
+    return key;
+}
+
+result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
+    if (stopping_ || refuse_open_under_pressure()) {
+        return failure{call_error::no_memory};
+    }
+    const auto tuple = choose_tuple(remote, o);
+    if (!tuple) {
+        return failure{tuple.error()};
+    }
+    const flow::key4 key = *tuple;
+    const flow::port_sharing sharing =
+        o.bound ? alive(*o.bound)->sharing
+                : flow::port_sharing{o.port.reuse_addr, o.port.reuse_port};
     const std::uint32_t s = new_socket(key);
-    const std::uint32_t n = s == npos ? npos : new_connection(key, hash_(key));
+    const std::uint32_t n = s == npos ? npos : new_connection(key, hash_(key), sharing);
     if (n == npos || !connections_.insert(tcbs_[n].hash, n)) {
         if (n != npos) {
+            port_owners_->leave(key.local, key.local_port, sharing);
             tcbs_.give_back(n);
         }
         if (s != npos) {
@@ -107,6 +132,10 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     }
     tcb& c = tcbs_[n];
     c.socket = s;
+    if (o.bound) {
+        release_port(*o.bound);
+    }
+    take_options(c, o.connection);
     sockets_[s].connection = n;
     sockets_[s].user = o.user;
     c.snd_una = initial_sequence(key);
@@ -116,7 +145,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     c.timestamps = settings_.tcp_timestamps != 0;
     c.sack = settings_.tcp_sack;
     c.wscale = settings_.tcp_window_scaling;
-    c.mss_base = offered_mss(key.remote);
+    c.mss_base = offered_mss(key.remote, c.mss_max);
     c.rtt_timing = true;
     c.rtt_seq = c.snd_nxt;
     c.rtt_sent_us = static_cast<std::uint32_t>(now_.us);
@@ -129,7 +158,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
 void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     const wire::tcp_options& o = s.options;
     c.rcv_nxt = s.seq + 1;
-    c.rcv_edge = c.rcv_nxt + syn_window();
+    c.rcv_edge = c.rcv_nxt + syn_window(c.rcv_limit);
     c.rcv_tune = c.rcv_edge;
     c.last_ack_sent = c.rcv_nxt;
     c.timestamps = c.timestamps && o.has_timestamps;

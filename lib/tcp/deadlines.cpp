@@ -95,7 +95,11 @@ bool engine::run_deadlines(std::uint32_t budget) {
     const auto records = time_wait_->expire(now_tick_, budget, [this](flow::time_wait_slot slot) {
         const auto entry = time_wait_->read(slot);
         counters_.add(entry.fin_wait_2 ? counter::fin_wait_2_expired : counter::tw_expired);
-        ports_->changed(entry.key, flow::port_state::free);
+        port_owners_->leave(entry.key.local, entry.key.local_port,
+                            {entry.reuse_addr, entry.reuse_port});
+        if (!is_bound(entry.key.local_port)) {
+            ports_->changed(entry.key, flow::port_state::free);
+        }
         record_ended(entry, close_outcome::timed_out_fin_wait_2);
     });
     watch_memory();

@@ -29,8 +29,7 @@ void engine::input(arrival& a) {
         }
     } else if (const auto slot = time_wait_->find(a.hash, a.key)) {
         time_wait_input(a, slot);
-    } else if (const listener_id id = find_listener(a.key.local, a.key.local_port);
-               id != listener_id{}) {
+    } else if (const listener_id id = find_listener(a.key, a.hash); id != listener_id{}) {
         listen_input(a, id);
     } else {
         no_connection(a);
@@ -68,7 +67,7 @@ void engine::listen_input(arrival& a, listener_id id) {
 // R43 to R53, R60.
 void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
     const auto entry = time_wait_->read(slot);
-    const listener_id listening = find_listener(a.key.local, a.key.local_port);
+    const listener_id listening = find_listener(a.key, a.hash);
     const teardown::time_wait_view view{entry.snd_nxt,    entry.rcv_nxt,
                                         entry.ts_recent,  entry.timestamps,
                                         entry.fin_wait_2, listening != listener_id{},
@@ -97,15 +96,18 @@ void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
         counters_.add(counter::tw_restarted);
     }
     if (v.become_time_wait) {
-        time_wait_->become_time_wait(slot, v.new_rcv_nxt, milliseconds{settings_.time_wait_ms},
-                                     now_tick_);
+        const flow::waiting w = time_wait_->waiting_of(slot);
+        const bool own = w.time_wait > milliseconds{0};
+        time_wait_->become_time_wait(
+            slot, v.new_rcv_nxt, {own ? w.time_wait : milliseconds{settings_.time_wait_ms}, w.tos},
+            now_tick_);
         port_changed(a.key);
         counters_.add(counter::time_waited);
         record_ended(entry, close_outcome::clean_active);
     }
     answer_from_record(a, slot, v.answer, v.what);
     if (v.kill) {
-        time_wait_->erase(slot);
+        erase_record(slot, a.key);
         port_changed(a.key);
         if (!entry.fin_wait_2) {
             counters_.add(counter::tw_killed);
@@ -152,7 +154,7 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
         s.options.tsval = timestamp_now(timestamp_offset(a.key));
         s.options.tsecr = entry.ts_recent;
     }
-    emit(a.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+    emit(a.key, s, m, 0, time_wait_->waiting_of(slot).tos);
 }
 
 }  // namespace lastack::tcp

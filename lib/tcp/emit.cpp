@@ -90,7 +90,7 @@ std::uint32_t engine::timestamp_now(std::uint32_t offset) const {
     return now_tick_.raw + offset;
 }
 
-// Prepends the TCP and IPv4 headers and hands the packet on.
+// Prepends the TCP and IPv4 headers and hands the packet on. `ttl` 0: ip_default_ttl.
 bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
                   std::uint8_t tos, bool dont_fragment) {
     s.source_port = key.local_port;
@@ -107,7 +107,7 @@ bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8
     ip.source = key.local;
     ip.destination = key.remote;
     ip.total_length = static_cast<std::uint16_t>(m->pkt_len);
-    ip.ttl = ttl;
+    ip.ttl = ttl != 0 ? ttl : static_cast<std::uint8_t>(settings_.ip_default_ttl);
     ip.tos = tos;
     ip.protocol = ip_protocol_tcp;
     ip.dont_fragment = dont_fragment;
@@ -205,7 +205,7 @@ bool engine::send_control(tcb& c, seq32 seq, std::uint8_t control) {
     tcp_segment s;
     fill_header(c, s, seq, control);
     if ((control & flags::syn) != 0) {
-        s.options.mss = offered_mss(c.key.remote);
+        s.options.mss = offered_mss(c.key.remote, c.mss_max);
         s.options.has_wscale = c.wscale;
         s.options.wscale = c.rcv_wscale;
         s.options.sack_permitted = c.sack;
@@ -308,7 +308,7 @@ void engine::answer_reset(const flow::key4& key, const tcp_segment& in, std::uin
         s.ack = in.seq + in.length();
         s.flags = flags::rst | flags::ack;
     }
-    if (emit(key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), tos)) {
+    if (emit(key, s, m, 0, tos)) {
         counters_.add(counter::tcp_out_rsts);
         ++resets_[static_cast<std::size_t>(why)];
     }

@@ -56,6 +56,8 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     take(e->ports_,
          flow::port_ledger::make(derived_hash(config.secret, 3),
                                  {s.ip_local_port_range.first, s.ip_local_port_range.last}, pages));
+    take(e->port_owners_, flow::port_owners::make(config.addresses, pages));
+    take(e->bound_, fixed_array<std::uint16_t>::make(65536, pages));
     take(e->ready_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
     take(e->told_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));
     if (!error.empty()) {

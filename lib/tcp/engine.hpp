@@ -3,7 +3,7 @@
 // deadlines do to them.
 //
 // One class because all of it works on the same pools; one file for each idea:
-//   listen.cpp     listeners
+//   listen.cpp     bound ports, listeners
 //   open.cpp       SYN_RECEIVED records, ISN
 //   connect.cpp    active open
 //   path_error.cpp ICMP errors
@@ -17,6 +17,7 @@
 //   deadlines.cpp  wheels: RTO, loss probe, persist, delayed ACK, keepalive
 //   close.cpp      apply(): the only writer of a connection's state; TIME_WAIT; freeing
 //   calls.cpp      the application's calls and events
+//   socket_options.cpp  what it says of a connection, and asks about it
 //
 // A packet leaves as an mbuf that begins with its IPv4 header; checksums, Ethernet and neighbours
 // are the stack's. The core copies new settings in between turns.
@@ -28,16 +29,18 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "base/counters.hpp"
 #include "base/index_pool.hpp"
 #include "base/time.hpp"
 #include "config/settings.hpp"
 #include "flow/connection_table.hpp"
+#include "flow/flow_owner.hpp"
 #include "flow/key.hpp"
 #include "flow/keyed_hash.hpp"
-#include "flow/flow_owner.hpp"
 #include "flow/port_ledger.hpp"
+#include "flow/port_owners.hpp"
 #include "flow/time_wait_table.hpp"
 #include "lastack/buffer.hpp"
 #include "lastack/local_stack.hpp"
@@ -85,6 +88,7 @@ struct engine_config {
     // None where every tuple's answers come here; else connect() takes a port whose answers do.
     const flow::flow_owner* owners = nullptr;
     unsigned worker = 0;
+    std::vector<ipv4_address> addresses;  // the stack's own
     host around;
 };
 
@@ -105,6 +109,9 @@ struct path_error {
     std::uint16_t mtu = 0;            // of packet_too_big, as reported
     std::uint16_t quoted_length = 0;  // octets of the IP packet that did not fit
 };
+
+// Whether every value is in its range.
+bool is_valid(const connection_options& o);
 
 class engine {
   public:
@@ -135,8 +142,13 @@ class engine {
     std::size_t take_events(std::span<event> into);
 
     // Calls: as in lastack/local_stack.hpp.
+    result<listener_id, call_error> bind(const endpoint& local, const port_options&);
+    result<bool, call_error> listen(listener_id, const listen_options&);
     result<listener_id, call_error> listen(const endpoint& local, const listen_options&);
     result<bool, call_error> close_listener(listener_id);
+    result<bool, call_error> set_port_options(listener_id, const port_options&);
+    result<bool, call_error> set_port_options(conn_id, const port_options&);
+    result<endpoint, call_error> local_endpoint(listener_id) const;
     result<conn_id, call_error> connect(const endpoint& remote, const connect_options&);
     result<std::size_t, call_error> send(conn_id, std::span<const std::byte>);
     result<bool, call_error> send(conn_id, buffer&);
@@ -145,6 +157,8 @@ class engine {
     result<bool, call_error> shutdown(conn_id, shutdown_how);
     result<bool, call_error> close(conn_id, completion);
     result<bool, call_error> abort(conn_id, completion);
+    result<connection_options, call_error> options(conn_id) const;
+    result<bool, call_error> set_options(conn_id, const connection_options&);
     result<bool, call_error> set_user(conn_id, std::uint64_t);
     result<bool, call_error> set_linger(conn_id, linger_option);
     result<bool, call_error> set_no_delay(conn_id, bool);
@@ -177,6 +191,7 @@ class engine {
     std::uint32_t orphans() const { return orphans_; }
     const std::array<std::uint64_t, close_outcome_count>& outcomes() const { return outcomes_; }
     const flow::time_wait_table<flow::key4>& time_wait() const { return *time_wait_; }
+    const flow::port_owners& port_owners() const { return *port_owners_; }
     std::uint64_t mbufs_held() const;
 
     // Between turns. Capacities stay as they were reserved; what a listener or a connection has
@@ -193,7 +208,9 @@ class engine {
     }
     std::span<const listener> listener_table() const { return {listeners_.get(), listener_count_}; }
     // A tcb's index, or a SYN record's with the top bit set; npos when there is neither.
-    std::uint32_t find_connection(const flow::key4& key) const { return find_live(key, hash_(key)); }
+    std::uint32_t find_connection(const flow::key4& key) const {
+        return find_live(key, hash_(key));
+    }
     flow::time_wait_slot find_record(const flow::key4& key) const {
         return time_wait_->find(hash_(key), key);
     }
@@ -220,8 +237,21 @@ class engine {
     void no_connection(const arrival& a);
 
     // listen.cpp
-    listener_id find_listener(ipv4_address local, std::uint16_t port) const;
     listener* alive(listener_id id);
+    const listener* alive(listener_id id) const;
+    listener_id find_listener(const flow::key4& key, std::uint64_t hash) const;
+    bool may_bind(ipv4_address local, std::uint16_t port, flow::port_sharing wanted,
+                  const listener* but) const;
+    std::uint16_t choose_port(ipv4_address local);
+    bool reserve_time_wait(listener& l, std::uint32_t time_wait_ms);
+    void release_port(listener_id id);
+    bool is_bound(std::uint16_t port) const { return bound_[port] != 0; }
+    template <class F>
+    void each_bound(std::uint16_t port, F&& f) const {
+        for (std::uint16_t i = bound_[port]; i != 0; i = listeners_[i - 1].next) {
+            f(listeners_[i - 1], static_cast<std::uint16_t>(i - 1));
+        }
+    }
 
     // open.cpp
     void open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened, bool ts_strict);
@@ -230,21 +260,25 @@ class engine {
     void settle_parked(const syn_record& r, bool completed);
     void retire_syn_record(std::uint32_t index);
     void drop_syn_record(std::uint32_t index);
-    void answer_from_syn_record(syn_record& r, bool syn_ack);
-    std::uint16_t syn_window() const;
+    void answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ack);
+    static std::uint16_t syn_window(std::uint32_t memory);
+    std::uint32_t receive_memory(const connection_options& o) const;
     void send_syn_ack(const syn_record& r);
     seq32 initial_sequence(const flow::key4& key) const;
     std::uint32_t timestamp_offset(const flow::key4& key) const;
-    std::uint16_t offered_mss(ipv4_address remote) const;
+    std::uint16_t offered_mss(ipv4_address remote, std::uint16_t mss_max) const;
     std::uint8_t offered_wscale() const;
     void apply_mss(tcb& c);
-    std::uint32_t new_connection(const flow::key4& key, std::uint64_t hash);
+    std::uint32_t new_connection(const flow::key4& key, std::uint64_t hash,
+                                 flow::port_sharing sharing);
     bool refuse_open_under_pressure();
 
     // connect.cpp
     void syn_sent_input(arrival& a, std::uint32_t index);
     void take_syn_options(tcb& c, const wire::tcp_segment& s);
-    flow::port_state port_state_of(const flow::key4& key) const;
+    // `bound`: the port was asked for, so neither sysctl nor age is (R55).
+    flow::port_state port_state_of(const flow::key4& key, bool bound = false) const;
+    result<flow::key4, call_error> choose_tuple(const endpoint& remote, const connect_options& o);
     bool answers_come_here(const flow::key4& key) const {
         return config_.owners == nullptr || config_.owners->owner_of(key) == config_.worker;
     }
@@ -350,8 +384,9 @@ class engine {
     void set_state(tcb& c, teardown::state next);
     void enter_fin_wait_2(tcb& c);
     void enter_time_wait(tcb& c);
+    void erase_record(flow::time_wait_slot slot, const flow::key4& key);
     bool enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
-                      milliseconds length);
+                      const flow::waiting& w);
     flow::time_wait_entry<flow::key4> record_of(tcb& c);
     void release_connection(tcb& c);
     void free_connection(tcb& c, close_outcome outcome);
@@ -375,6 +410,12 @@ class engine {
         f(*c);
         return true;
     }
+    // socket_options.cpp
+    connection_options options_of(const tcb& c) const;
+    void take_options(tcb& c, const connection_options& o);
+    template <class F>
+    result<bool, call_error> change_options(conn_id id, F&& change);
+
     std::uint32_t new_socket(const flow::key4& key);
     void leave_accept_queue(tcb& c);
     void release_socket(std::uint32_t index);
@@ -407,6 +448,8 @@ class engine {
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
     std::optional<flow::time_wait_table<flow::key4>> time_wait_;
     std::optional<flow::port_ledger> ports_;
+    std::optional<flow::port_owners> port_owners_;
+    fixed_array<std::uint16_t> bound_;  // by port: one of its listeners, index + 1
     std::unique_ptr<listener[]> listeners_;
     std::uint16_t listener_count_ = 0;  // one past the last that was ever open
 

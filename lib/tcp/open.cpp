@@ -43,9 +43,11 @@ std::uint32_t engine::timestamp_offset(const flow::key4& key) const {
     return static_cast<std::uint32_t>(isn_hash_(key.remote.bits, key.local.bits));
 }
 
-std::uint16_t engine::offered_mss(ipv4_address remote) const {
+// `mss_max`: TCP_MAXSEG, 0 for no limit of ours.
+std::uint16_t engine::offered_mss(ipv4_address remote, std::uint16_t mss_max) const {
     const path p = config_.around.path_to(config_.around.context, remote, now_);
-    return static_cast<std::uint16_t>(p.mtu - ip_and_tcp_header_bytes);
+    const auto path_mss = static_cast<std::uint16_t>(p.mtu - ip_and_tcp_header_bytes);
+    return mss_max == 0 ? path_mss : std::min(path_mss, mss_max);
 }
 
 // As Linux: the shift that makes the largest buffer expressible.
@@ -59,7 +61,10 @@ std::uint8_t engine::offered_wscale() const {
 void engine::apply_mss(tcb& c) {
     const path p = config_.around.path_to(config_.around.context, c.key.remote, now_);
     const auto path_mss = static_cast<std::uint16_t>(p.mtu - ip_and_tcp_header_bytes);
-    const std::uint16_t base = std::min(c.mss_base, path_mss);
+    std::uint16_t base = std::min(c.mss_base, path_mss);
+    if (c.mss_max != 0) {
+        base = std::min(base, c.mss_max);
+    }
     c.fragmentable = !p.dont_fragment;
     const std::uint16_t options = c.timestamps ? 12 : 0;
     c.mss = static_cast<std::uint16_t>(std::max<int>(base - options, 64));
@@ -142,20 +147,21 @@ void engine::send_syn_ack(const syn_record& r) {
     s.seq = r.iss;
     s.ack = r.irs + 1;
     s.flags = flags::syn | flags::ack;
-    s.window = syn_window();
-    s.options.mss = offered_mss(r.key.remote);
+    const connection_options& o = alive(r.listener)->connections;
+    s.window = syn_window(receive_memory(o));
+    s.options.mss = offered_mss(r.key.remote, o.mss_max);
     s.options.has_wscale = r.has_wscale;
     s.options.wscale = offered_wscale();
     s.options.sack_permitted = r.sack;
     s.options.has_timestamps = r.timestamps;
     s.options.tsval = timestamp_now(r.ts_offset);
     s.options.tsecr = r.ts_recent;
-    emit(r.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+    emit(r.key, s, m, o.ttl, static_cast<std::uint8_t>(o.tos & ~3));
 }
 
 // The window of our SYN and SYN-ACK (never scaled, RFC 7323 2.2).
-std::uint16_t engine::syn_window() const {
-    return static_cast<std::uint16_t>(std::min(settings_.tcp_rmem.initial / 2, 65535u));
+std::uint16_t engine::syn_window(std::uint32_t memory) {
+    return static_cast<std::uint16_t>(std::min(memory / 2, 65535u));
 }
 
 // R49: a handshake that failed gives the parked TIME_WAIT record back; one that completed ends it.
@@ -166,7 +172,7 @@ void engine::settle_parked(const syn_record& r, bool completed) {
         return;
     }
     if (completed) {
-        time_wait_->erase(slot);
+        erase_record(slot, r.key);
     } else {
         time_wait_->set_parked(slot, false);
         counters_.add(counter::tw_unparked);
@@ -205,7 +211,7 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
     view.snd_nxt = r.iss + 1;
     view.snd_wnd_max = r.window;
     view.rcv_nxt = r.irs + 1;
-    view.rcv_wnd = syn_window();
+    view.rcv_wnd = syn_window(receive_memory(alive(r.listener)->connections));
     view.ts_recent = r.ts_recent;
     view.last_ack_sent = view.rcv_nxt;
     view.sack_right_edge = view.rcv_nxt;
@@ -228,7 +234,7 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
     }
     if (has(todo, action::send_syn_ack) || has(todo, action::send_duplicate_ack) ||
         has(todo, action::send_challenge_ack)) {
-        answer_from_syn_record(r, has(todo, action::send_syn_ack));
+        answer_from_syn_record(a, r, has(todo, action::send_syn_ack));
     }
     if (has(todo, action::finish)) {
         // R38: back to LISTEN, silently.
@@ -239,7 +245,7 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
 }
 
 // A repeated SYN gets the SYN-ACK again, anything else an ACK; both are throttled as Linux does.
-void engine::answer_from_syn_record(syn_record& r, bool syn_ack) {
+void engine::answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ack) {
     const auto since = distance(r.last_oow_ack, now_tick_);
     if (r.rate_stamped && since >= 0 &&
         static_cast<std::uint32_t>(since) < settings_.tcp_invalid_ratelimit) {
@@ -262,11 +268,12 @@ void engine::answer_from_syn_record(syn_record& r, bool syn_ack) {
     s.seq = r.iss + 1;
     s.ack = r.irs + 1;
     s.flags = flags::ack;
-    s.window = static_cast<std::uint16_t>(syn_window() >> (r.has_wscale ? offered_wscale() : 0));
+    const std::uint16_t window = syn_window(receive_memory(alive(r.listener)->connections));
+    s.window = static_cast<std::uint16_t>(window >> (r.has_wscale ? offered_wscale() : 0));
     s.options.has_timestamps = r.timestamps;
     s.options.tsval = timestamp_now(r.ts_offset);
     s.options.tsecr = r.ts_recent;
-    emit(r.key, s, m, static_cast<std::uint8_t>(settings_.ip_default_ttl), 0);
+    emit(r.key, s, m, 0, a.tos);
 }
 
 void engine::syn_record_deadline(std::uint32_t index) {
@@ -286,7 +293,8 @@ void engine::syn_record_deadline(std::uint32_t index) {
 }
 
 // A tcb in CLOSED, in the table unless `hash` already has the key there.
-std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash) {
+std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash,
+                                     flow::port_sharing sharing) {
     const std::uint32_t index = tcbs_.take();
     if (index == npos) {
         counters_.add(counter::no_connection);
@@ -301,7 +309,8 @@ std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash) 
     c.ts_offset = timestamp_offset(key);
     c.rcv_limit = settings_.tcp_rmem.initial;
     c.rcv_wscale = offered_wscale();
-    c.ttl = static_cast<std::uint8_t>(settings_.ip_default_ttl);
+    c.sharing = sharing;
+    port_owners_->enter(key.local, key.local_port, sharing);
     c.quick_acks = 16;
     c.last_received = now_tick_;
     c.last_sent_data = now_tick_;
@@ -314,7 +323,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     listener& l = *alive(r.listener);
     const bool overflow = l.waiting >= l.backlog;
     const std::uint32_t s = overflow ? npos : new_socket(r.key);
-    const std::uint32_t n = s == npos ? npos : new_connection(r.key, r.hash);
+    const std::uint32_t n = s == npos ? npos : new_connection(r.key, r.hash, l.sharing);
     if (n == npos) {
         if (s != npos) {
             release_socket(s);
@@ -333,7 +342,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     c.snd_nxt = r.iss + 1;
     c.syn_unacked = true;
     c.rcv_nxt = r.irs + 1;
-    c.rcv_edge = c.rcv_nxt + syn_window();
+    c.rcv_edge = c.rcv_nxt + syn_window(receive_memory(l.connections));
     c.last_ack_sent = c.rcv_nxt;
     c.rcv_tune = c.rcv_edge;
     c.snd_wl1 = r.irs;
@@ -355,6 +364,8 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
         c.rtt_seq = r.iss + 1;
         c.rtt_sent_us = r.sent_us;
     }
+    take_options(c, l.connections);
+    c.time_wait_ms = l.time_wait_ms;
     c.listener = r.listener;
     c.accepted_waiting = true;
     ++l.waiting;

@@ -338,8 +338,8 @@ void engine::grow_receive_limit(tcb& c) {
         return;
     }
     const std::uint32_t window = c.rcv_limit / 2;
-    if (c.rcv_read >= window / 2 && c.rcv_limit < settings_.tcp_rmem.max && c.wscale &&
-        pressure_ == pressure::none) {
+    if (c.rcv_read >= window / 2 && !c.rcv_fixed && c.rcv_limit < settings_.tcp_rmem.max &&
+        c.wscale && pressure_ == pressure::none) {
         c.rcv_limit = std::min(2 * c.rcv_limit, settings_.tcp_rmem.max);
     }
     c.rcv_read = 0;

@@ -19,6 +19,8 @@
 #include "base/seq32.hpp"
 #include "base/time.hpp"
 #include "flow/key.hpp"
+#include "flow/port_owners.hpp"
+#include "lastack/connection_options.hpp"
 #include "lastack/event.hpp"
 #include "lastack/outcome.hpp"
 #include "tcp/congestion.hpp"
@@ -114,6 +116,8 @@ struct tcb {
     bool rtt_timing : 1 = false;        // rtt_seq is being timed
     bool oow_acked : 1 = false;         // last_oow_ack is meaningful
     bool challenged : 1 = false;        // last_challenge is meaningful
+    bool rcv_fixed : 1 = false;         // rcv_limit was asked for (SO_RCVBUF) and does not grow
+    flow::port_sharing sharing{};
 
     // Sending.
     send_queue snd;
@@ -121,13 +125,14 @@ struct tcb {
     rtt_estimator rtt;
     std::uint16_t mss = 536;       // octets of payload a segment may hold, options taken off
     std::uint16_t mss_base = 536;  // the same before options: the peer's offer and the path
+    std::uint16_t mss_max = 0;     // TCP_MAXSEG; 0: no limit of ours
     std::uint8_t backoff = 0;
     std::uint8_t retries = 0;  // timeouts since the last progress
     std::uint8_t dupacks = 0;
     std::uint8_t quick_acks = 0;        // segments still to be acknowledged without delay
     std::uint8_t unacked_segments = 0;  // received since our last ACK
     std::uint8_t soft_error = 0;        // an ICMP error since the last progress (R68)
-    std::uint8_t ttl = 64;
+    std::uint8_t ttl = 0;               // 0: ip_default_ttl
     std::uint8_t tos = 0;
     std::uint32_t rtt_sent_us = 0;  // low 32 bits of the instant at which rtt_seq was sent
     seq32 rtt_seq;                  // end of the segment being timed
@@ -153,10 +158,12 @@ struct tcb {
     tick keepalive_at;
     tick cork_at;
     tick linger_at;
-    tick last_received;   // for keepalive
-    tick last_sent_data;  // for restart after idle
-    tick last_oow_ack;    // R37
-    tick last_challenge;  // R36
+    tick last_received;              // for keepalive
+    tick last_sent_data;             // for restart after idle
+    tick last_oow_ack;               // R37
+    tick last_challenge;             // R36
+    std::uint32_t snd_limit = 0;     // octets of buffer memory (SO_SNDBUF); 0: by tcp_wmem
+    std::uint32_t time_wait_ms = 0;  // its listener's; 0: lastack.time_wait_ms
     std::uint32_t user_timeout_ms = 0;
     std::uint32_t keepalive_idle_ms = 0;
     std::uint32_t keepalive_interval_ms = 0;
@@ -165,7 +172,7 @@ struct tcb {
     std::int32_t linger2_s = 0;
     std::int32_t linger_s = -1;                   // SO_LINGER; -1: off
     close_outcome outcome = close_outcome::none;  // decided by the FSM, told at the end
-    tick state_since;         // when it entered its state
+    tick state_since;                             // when it entered its state
     std::uint64_t taken = 0;  // the states it went through, four bits each, the latest lowest
 };
 
@@ -215,11 +222,17 @@ struct loss_record {
     scoreboard sacked;
 };
 
+// A local port that is bound; if `listening`, also for SYNs.
 struct listener {
     ip_address address{};  // the any-address: all of the stack's
     std::uint16_t port = 0;
     std::uint16_t generation = 0;
+    std::uint16_t next = 0;  // on the same port: its index + 1
     bool open = false;
+    bool listening = false;
+    flow::port_sharing sharing{};
+    connection_options connections{};
+    std::uint32_t time_wait_ms = 0;  // 0: lastack.time_wait_ms
     std::uint32_t backlog = 0;
     std::uint32_t syn_received = 0;  // records
     std::uint32_t waiting = 0;       // established, `opened` not yet taken

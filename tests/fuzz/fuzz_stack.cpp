@@ -186,7 +186,8 @@ play::play(reader in) : in_(in) {
                          },
                          this});
     for (const std::uint16_t port : {80, 81}) {
-        listeners_.push_back(*core_->calls().listen({stack_address, port}));
+        listeners_.push_back(
+            *core_->calls().listen({stack_address, port}, {.port = {.reuse_addr = true}}));
     }
     turn();
 }
@@ -304,10 +305,11 @@ void play::call() {
     if ((what & 0xf) == 1) {
         listener_id& l = listeners_[what >> 7];
         if (!calls.close_listener(l)) {
-            const auto made =
-                calls.listen({stack_address, static_cast<std::uint16_t>(80 + (what >> 7))});
-            REQUIRE(made.ok());
-            l = *made;
+            const port_options sharing{(what & 0x10) != 0, (what & 0x20) != 0};
+            const auto made = calls.listen(
+                {stack_address, static_cast<std::uint16_t>(80 + (what >> 7))}, {.port = sharing});
+            REQUIRE(made.ok() || made.error() == call_error::address_in_use);
+            l = made ? *made : l;
         }
         return;
     }

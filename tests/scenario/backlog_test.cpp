@@ -34,7 +34,7 @@ TEST(backlog, a_flood_of_syns_takes_records_and_never_connections) {
 // R75
 TEST(backlog, half_open_connections_are_limited_by_the_backlog) {
     scenario_options o;
-    o.backlog = 2;
+    o.listening.backlog = 2;
     checked_scenario s{o};
     s.make_syn_received();
     s.make_syn_received();
@@ -47,7 +47,7 @@ TEST(backlog, half_open_connections_are_limited_by_the_backlog) {
 // R64
 TEST(backlog, when_the_accept_queue_is_full_the_final_ack_is_dropped_and_the_peer_retries) {
     scenario_options o;
-    o.backlog = 1;
+    o.listening.backlog = 1;
     checked_scenario s{o};
     remote& first = s.make_syn_received();
     // The second SYN arrives while the first connection is half open, so widen for a moment: the
@@ -67,7 +67,7 @@ TEST(backlog, when_the_accept_queue_is_full_the_final_ack_is_dropped_and_the_pee
 // R64
 TEST(backlog, final_ack_beyond_the_accept_queue_is_dropped_and_syn_ack_sent_again) {
     scenario_options o;
-    o.backlog = 2;
+    o.listening.backlog = 2;
     checked_scenario s{o};
     remote& a = s.make_syn_received();
     remote& b = s.make_syn_received();
@@ -90,7 +90,7 @@ TEST(backlog, final_ack_beyond_the_accept_queue_is_dropped_and_syn_ack_sent_agai
 // R64
 TEST(backlog, tcp_abort_on_overflow_resets_instead) {
     scenario_options o;
-    o.backlog = 2;
+    o.listening.backlog = 2;
     o.settings.tcp_abort_on_overflow = true;
     checked_scenario s{o};
     remote& a = s.make_syn_received();

@@ -130,16 +130,36 @@ TEST(connect_reuse, a_segment_that_restarts_time_wait_restarts_the_delay) {  // 
     EXPECT_TRUE(connect_again(s, r).ok());
 }
 
-TEST(connect_reuse, a_port_that_is_asked_for_is_held_to_the_same_rules) {  // R55
-    checked_scenario s(options(1));
-    remote& r = used_and_closed(s);
-    const connect_options asked{.local = endpoint{{}, 40000}};
-    const auto early = connect_again(s, r, asked);
-    ASSERT_FALSE(early.ok());
-    EXPECT_EQ(early.error(), call_error::address_in_use);
-    s.advance(1100ms);
-    EXPECT_TRUE(connect_again(s, r, asked).ok());
+constexpr connect_options asked_for{.local = endpoint{ipv4_address{}, 40000},
+                                    .port = {.reuse_addr = true}};
+
+remote& bound_used_and_closed(scenario& s, const peer_options& o) {
+    remote& r = s.make_syn_sent(o, asked_for);
+    r.heard();
+    r.send(seg("S."));
+    s.close(r.id);
+    r.heard();
+    r.send(seg("F."));
+    r.heard();
+    return r;
+}
+
+TEST(connect_reuse, a_port_that_is_asked_for_needs_neither_the_sysctl_nor_the_delay) {  // R55
+    checked_scenario s(options(0));
+    remote& r = bound_used_and_closed(s, with_timestamps);
+    ASSERT_EQ(s.in_state(state::time_wait), 1u);
+    EXPECT_EQ(connect_again(s, r).error(), call_error::address_not_available);
+    EXPECT_TRUE(connect_again(s, r, asked_for).ok());
     EXPECT_EQ(s.count(counter::tw_recycled), 1u);
+}
+
+TEST(connect_reuse, a_port_that_is_asked_for_still_needs_timestamps) {  // R55
+    checked_scenario s(options(1));
+    remote& r = bound_used_and_closed(s, {.timestamps = false});
+    s.advance(10s);
+    const auto again = connect_again(s, r, asked_for);
+    ASSERT_FALSE(again.ok());
+    EXPECT_EQ(again.error(), call_error::address_not_available);
 }
 
 TEST(connect_reuse, a_failed_connect_gives_its_port_back) {  // R57

@@ -64,7 +64,7 @@ TEST(reuse, without_a_listener_the_syn_gets_an_ack) {
 // R47
 TEST(reuse, reopening_is_not_held_to_the_backlog) {
     scenario_options o;
-    o.backlog = 1;
+    o.listening.backlog = 1;
     checked_scenario s{o};
     remote& r = s.make_time_wait();
     s.make_syn_received();

@@ -59,7 +59,8 @@ void application::start(stack::core& core, instant now) {
 
 void application::listen() {
     for (const std::uint16_t port : listen_ports) {
-        const auto made = core_->calls().listen({options_.own, port}, {options_.backlog});
+        const auto made = core_->calls().listen(
+            {options_.own, port}, {.backlog = options_.backlog, .port = {.reuse_addr = true}});
         if (!made) {
             book_.fail(nullptr, "listen: " + std::string(name(made.error())));
             return;

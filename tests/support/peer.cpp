@@ -207,6 +207,9 @@ scenario::scenario(const scenario_options& o) : options(o), pools_(o.pools), now
     stack::core_config c;
     c.port = o.link;
     c.addresses = {{stack_address, 24}};
+    if (o.second_address) {
+        c.addresses.push_back({stack_address_2, 24});
+    }
     if (o.use_gateway) {
         c.gateway = gateway_address;
     }
@@ -225,7 +228,7 @@ scenario::scenario(const scenario_options& o) : options(o), pools_(o.pools), now
     core_->set_transmit({&scenario::transmit, this});
     turn();
     arps_.clear();  // the announcement
-    auto listening = calls().listen({stack_address, listen_port}, {o.backlog});
+    auto listening = calls().listen({stack_address, listen_port}, o.listening);
     if (!listening) {
         complain("cannot listen");
         return;
@@ -594,6 +597,14 @@ std::string scenario::finish() {
     if (in_states != e.connections()) {
         complain("connections by state add up to " + std::to_string(in_states) + " of " +
                  std::to_string(e.connections()));
+    }
+    std::uint64_t port_owners = 0;
+    for (std::uint32_t port = 0; port < 65536; ++port) {
+        port_owners += e.port_owners().count({}, static_cast<std::uint16_t>(port));
+    }
+    if (port_owners != e.connections() + e.time_wait().size()) {
+        complain("local ports have " + std::to_string(port_owners) + " owners, not " +
+                 std::to_string(e.connections() + e.time_wait().size()));
     }
     core_.reset();
     if (const std::string lost = pools_.leaks(); !lost.empty()) {

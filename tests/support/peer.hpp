@@ -39,7 +39,8 @@ namespace lastack::test {
 using namespace std::chrono_literals;
 
 inline constexpr ipv4_address stack_address{0x0a000002};  // 10.0.0.2/24
-inline constexpr ipv4_address peer_address{0x0a000001};   // 10.0.0.1
+inline constexpr ipv4_address stack_address_2{0x0a000003};
+inline constexpr ipv4_address peer_address{0x0a000001};  // 10.0.0.1
 inline constexpr ipv4_address gateway_address{0x0a0000fe};
 inline constexpr mac_address stack_mac{{0x02, 0, 0, 0, 0, 2}};
 inline constexpr mac_address peer_mac{{0x02, 0, 0, 0, 0, 1}};
@@ -150,8 +151,9 @@ struct scenario_options {
     stack::link link = plain_link();
     bool use_gateway = false;
     bool answer_arp = true;
-    bool introduce = true;  // the peer's address is known from the start
-    std::uint32_t backlog = 0;
+    bool introduce = true;        // the peer's address is known from the start
+    listen_options listening{};   // of the listener on port 80
+    bool second_address = false;  // the stack has stack_address_2 too
     instant start{std::int64_t{1000} * 1000000};
     std::array<std::uint64_t, 2> secret{0x0123456789abcdef, 0xfedcba9876543210};
     const flow::flow_owner* owners = nullptr;

@@ -43,7 +43,7 @@ class coroutine_server {
     result<bool, std::string> on_start(local_stack& s) {
         context_.emplace(s, options_);
         for (const endpoint& local : listen_) {
-            if (auto listener = s.listen(local); !listener) {
+            if (auto listener = s.listen(local, {.port = {.reuse_addr = true}}); !listener) {
                 return failure{"cannot listen on " + to_string(local) + ": " +
                                std::string(name(listener.error()))};
             }

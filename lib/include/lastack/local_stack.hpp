@@ -19,6 +19,7 @@
 
 #include "lastack/address.hpp"
 #include "lastack/buffer.hpp"
+#include "lastack/connection_options.hpp"
 #include "lastack/event.hpp"
 #include "lastack/outcome.hpp"
 #include "lastack/result.hpp"
@@ -29,37 +30,11 @@ namespace stack {
 class core;
 }
 
-struct listen_options {
-    std::uint32_t backlog = 0;  // SYN_RECEIVED plus established but not yet taken; 0: as configured
-};
-
-struct connect_options {
-    // Address and/or port to bind; port 0 chooses one (R57). Where workers share a port, a port
-    // whose answers would come to another worker is refused: address_not_available.
-    std::optional<endpoint> local{};
-    std::uint64_t user = 0;           // event::user of the new connection
-};
-
 // SHUT_WR sends FIN behind the queued data; SHUT_RD sends nothing (R08 to R11).
 enum class shutdown_how : std::uint8_t { read, write, both };
 
 // What close() owes the caller: nothing, after which the handle is dead at once, or one `ended`.
 enum class completion : std::uint8_t { none, event };
-
-// SO_LINGER. {on, 0}: close() aborts (R12). {on, n}: `ended` comes when our FIN is acknowledged, at
-// the latest after n; where the connection has not ended by then, it has no outcome (R13).
-struct linger_option {
-    bool on = false;
-    std::chrono::seconds timeout{0};
-};
-
-// TCP keepalive; zero fields take the settings' values (R67).
-struct keepalive_option {
-    bool on = false;
-    std::chrono::seconds idle{0};
-    std::chrono::seconds interval{0};
-    std::uint8_t probes = 0;
-};
 
 // Takes a frame that is not the stack's own: other protocols, UDP, other addresses. Returns true if
 // it has taken the mbuf over; otherwise the frame is counted and dropped. Called on the packet
@@ -73,14 +48,31 @@ class local_stack {
   public:
     explicit local_stack(stack::core& core) : core_(&core) {}
 
-    // Listens on `local`; the any-address means every address of the stack.
-    // Errors: address_in_use, address_not_available, no_memory (too many listeners).
+    // Takes a local port: for listen() or connect() later, or for close_listener(). The any-address
+    // means every address of the stack; port 0 chooses a port. As on Linux a port that anybody
+    // else has, connections and TIME_WAIT included, is refused unless both said reuse_addr and the
+    // other does not listen, or both said reuse_port (R56).
+    // Errors: address_in_use, address_not_available, no_memory (lastack.listeners).
+    result<listener_id, call_error> bind(const endpoint& local, const port_options& = {});
+    // Listens on a port that bind() has given, whose own options hold; on one that listens, changes
+    // the backlog and what its next connections begin with. address_in_use: somebody listens there
+    // by now. no_memory: 15 lengths of TIME_WAIT are in use (R42).
+    result<bool, call_error> listen(listener_id, const listen_options&);
+    // Both at once. Several listeners with reuse_port on one port get their connections by a hash
+    // of the peer; an exact address goes before the any-address.
     result<listener_id, call_error> listen(const endpoint& local, const listen_options& = {});
-    // Forgets SYN_RECEIVED children silently, resets established ones not yet taken (R05).
+    // Gives the port back. Forgets SYN_RECEIVED children silently, resets established ones not yet
+    // taken (R05).
     result<bool, call_error> close_listener(listener_id);
+    // What others may do from now on; who has the port already keeps it.
+    result<bool, call_error> set_port_options(listener_id, const port_options&);
+    result<bool, call_error> set_port_options(conn_id, const port_options&);
+    result<endpoint, call_error> local_endpoint(listener_id) const;
 
     // Starts an active open; `opened` or `ended` follows.
-    // Errors: host_unreachable, address_not_available, address_in_use, no_memory.
+    // Errors: host_unreachable, no_memory; address_in_use: bind() would have refused the port;
+    // address_not_available: not our address, no port is left, or the 4-tuple is in use (in
+    // TIME_WAIT too, unless R55 lets it go).
     result<conn_id, call_error> connect(const endpoint& remote, const connect_options& = {});
 
     // Copies as much of `data` as the send queue takes; returns that count in octets. When it is
@@ -104,6 +96,10 @@ class local_stack {
     result<bool, call_error> abort(conn_id, completion = completion::none);
 
     result<bool, call_error> set_user(conn_id, std::uint64_t user);
+    // All options of a connection, to read, change and give back; those below change one.
+    // Errors: invalid_argument (a value out of range), not_connected, stale_handle.
+    result<connection_options, call_error> options(conn_id) const;
+    result<bool, call_error> set_options(conn_id, const connection_options&);
     result<bool, call_error> set_linger(conn_id, linger_option);
     result<bool, call_error> set_no_delay(conn_id, bool on);  // TCP_NODELAY
     result<bool, call_error> set_cork(conn_id, bool on);      // TCP_CORK

@@ -186,5 +186,30 @@ TEST(port_ledger, ports_outside_the_range_and_other_destinations_change_nothing)
     EXPECT_TRUE(ledger.next(towards(1), all_free));
 }
 
+TEST(port_ledger, a_released_port_is_found_again_towards_every_destination) {  // R56
+    auto ledger = make({1000, 1009});
+    const auto not_1005 = [](std::uint16_t port) {
+        return port == 1005 ? port_state::taken : port_state::free;
+    };
+    for (std::uint32_t host = 1; host <= 3; ++host) {
+        while (ledger.next(towards(host), not_1005)) {
+        }
+    }
+    EXPECT_FALSE(ledger.next(towards(1), all_free));
+    ledger.released(1005);
+    for (std::uint32_t host = 1; host <= 3; ++host) {
+        EXPECT_EQ(ledger.next(towards(host), all_free), 1005);
+        EXPECT_FALSE(ledger.next(towards(host), all_free));
+    }
+}
+
+TEST(port_ledger, any_port_is_looked_for_once_each) {
+    auto ledger = make({1000, 1009});
+    int looks = 0;
+    EXPECT_EQ(ledger.any([&](std::uint16_t) { return ++looks, false; }), 0);
+    EXPECT_EQ(looks, 10);
+    EXPECT_EQ(ledger.any([](std::uint16_t port) { return port == 1003; }), 1003);
+}
+
 }  // namespace
 }  // namespace lastack::flow
