@@ -43,9 +43,9 @@ constexpr std::array table{
     option{"lastack.time_wait_cap_policy", &s::time_wait_cap_policy, "", 0, 0, live,
            "What happens when tcp_max_tw_buckets is reached: refuse (as Linux: the connection "
            "skips TIME_WAIT) or evict_oldest (as BSD: the oldest record makes room)."},
-    option{"lastack.time_wait_ms", &s::time_wait_ms, "ms", 1, 86400000, live,
+    option{"lastack.time_wait_ms", &s::time_wait_ms, "ms", 1, 8388608, live,
            "Length of TIME_WAIT, twice the maximum segment lifetime; a constant of 60000 on "
-           "Linux."},
+           "Linux. A listener may have its own."},
     option{"lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
            "Records reserved at start, over all cores, for TIME_WAIT and closed connections in "
            "FIN_WAIT_2."},
@@ -55,7 +55,7 @@ constexpr std::array table{
     option{"net.core.somaxconn", &s::somaxconn, "connections", 1, most, live,
            "Upper limit of a listener's backlog.", &s::connections, "lastack.connections"},
     option{"net.ipv4.ip_default_ttl", &s::ip_default_ttl, "hops", 1, 255, live,
-           "Time to live of packets sent."},
+           "Time to live of packets sent, unless a connection has its own (IP_TTL)."},
     option{"net.ipv4.ip_local_port_range", &s::ip_local_port_range, "", 1, 65535, live,
            "First and last local port that connect() may choose."},
     option{"net.ipv4.tcp_abort_on_overflow", &s::tcp_abort_on_overflow, "", 0, 1, live,
@@ -65,7 +65,7 @@ constexpr std::array table{
            live, "Most challenge ACKs (RFC 5961) a core sends in a second; 2147483647: no limit."},
     option{"net.ipv4.tcp_early_retrans", &s::tcp_early_retrans, "", 0, 4, live,
            "Tail loss probe: 3 or 4 turn it on, less turns it off."},
-    option{"net.ipv4.tcp_fin_timeout", &s::tcp_fin_timeout, "s", 0, longest_s, live,
+    option{"net.ipv4.tcp_fin_timeout", &s::tcp_fin_timeout, "s", 0, 8388, live,
            "How long a closed connection waits in FIN_WAIT_2 for the peer's FIN (not the length "
            "of TIME_WAIT)."},
     option{"net.ipv4.tcp_invalid_ratelimit", &s::tcp_invalid_ratelimit, "ms", 0, most, live,
@@ -383,7 +383,8 @@ std::string markdown() {
         "equal.\n\n"
         "Names under `net.` are Linux's and mean what they mean there; names under `lastack.` are "
         "this stack's own. A limit whose default is another setting's name equals that capacity "
-        "and cannot be raised above it. Settings marked *start* reserve memory or are read once, and stay as they "
+        "and cannot be raised above it. Settings marked *start* reserve memory or are read once, "
+        "and stay as they "
         "were at start; the others are only read when they are used.\n\n"
         "| Setting | Default | Takes | Fixed at | What it does |\n|---|---|---|---|---|\n";
     for (const option& o : table) {

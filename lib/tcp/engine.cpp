@@ -64,7 +64,7 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
         return failure{error};
     }
     e->time_wait_->set_cap(s.tcp_max_tw_buckets);
-    e->time_wait_->expect_length(milliseconds{s.time_wait_ms});
+    e->reserve_default_time_wait(s.time_wait_ms);
     e->time_wait_->expect_length(seconds{s.tcp_fin_timeout});
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
     e->hash_ = derived_hash(config.secret, 1);
@@ -77,10 +77,22 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     return e;
 }
 
+// The stack's own length keeps its lane too. Where all lanes are taken a new one is rounded up.
+void engine::reserve_default_time_wait(std::uint32_t length_ms) {
+    if (length_ms == reserved_time_wait_ms_) {
+        return;
+    }
+    if (reserved_time_wait_ms_ != 0) {
+        time_wait_->release(milliseconds{reserved_time_wait_ms_});
+    }
+    const bool reserved = time_wait_->reserve(milliseconds{length_ms});
+    reserved_time_wait_ms_ = reserved ? length_ms : 0;
+}
+
 void engine::apply_settings(const config::settings& s) {
     settings_ = s;
     time_wait_->set_cap(s.tcp_max_tw_buckets);
-    time_wait_->expect_length(milliseconds{s.time_wait_ms});
+    reserve_default_time_wait(s.time_wait_ms);
     ports_->set_range({s.ip_local_port_range.first, s.ip_local_port_range.last});
 }
 

@@ -427,6 +427,7 @@ class engine {
     result<bool, call_error> check_sendable(const socket& s) const;
     result<bool, call_error> close_or_abort(conn_id id, completion c, bool abort);
     socket* socket_of(const tcb& c) { return c.socket == npos ? nullptr : &sockets_[c.socket]; }
+    void reserve_default_time_wait(std::uint32_t length_ms);
     void watch_memory();
     void sweep();
 
@@ -447,6 +448,7 @@ class engine {
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
     std::optional<flow::time_wait_table<flow::key4>> time_wait_;
+    std::uint32_t reserved_time_wait_ms_ = 0;
     std::optional<flow::port_ledger> ports_;
     std::optional<flow::port_owners> port_owners_;
     fixed_array<std::uint16_t> bound_;  // by port: one of its listeners, index + 1

@@ -338,6 +338,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     }
     tcb& c = tcbs_[n];
     c.socket = s;
+    take_options(c, l.connections);
     c.snd_una = r.iss;
     c.snd_nxt = r.iss + 1;
     c.syn_unacked = true;
@@ -364,7 +365,6 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
         c.rtt_seq = r.iss + 1;
         c.rtt_sent_us = r.sent_us;
     }
-    take_options(c, l.connections);
     c.time_wait_ms = l.time_wait_ms;
     c.listener = r.listener;
     c.accepted_waiting = true;

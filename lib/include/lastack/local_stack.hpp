@@ -56,7 +56,7 @@ class local_stack {
     result<listener_id, call_error> bind(const endpoint& local, const port_options& = {});
     // Listens on a port that bind() has given, whose own options hold; on one that listens, changes
     // the backlog and what its next connections begin with. address_in_use: somebody listens there
-    // by now. no_memory: 15 lengths of TIME_WAIT are in use (R42).
+    // by now. no_memory: 15 lengths of TIME_WAIT are in use, the stack's own included (R42).
     result<bool, call_error> listen(listener_id, const listen_options&);
     // Both at once. Several listeners with reuse_port on one port get their connections by a hash
     // of the peer; an exact address goes before the any-address.
