@@ -19,6 +19,10 @@ void engine::acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::ver
         progress(c, s, static_cast<std::uint32_t>(advance) - controls, sack_news);
     }
     update_window(c, s);
+    if (c.more_follows) {
+        c.more_follows = false;  // as Linux: MSG_MORE holds for the call, an ACK sends the rest
+        make_ready(c);
+    }
     if (advance == 0 && c.snd_una != c.snd_nxt) {
         // RFC 5681 2: no text, no FIN, same window; or with SACK: it told something new.
         const bool duplicate = s.length() == 0 && (c.sack ? sack_news : c.snd_wnd == window_before);
@@ -42,6 +46,12 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, 
     take_rtt(c, s);
     c.snd.drop(octets);
     c.snd_una = s.ack;
+    if (c.records != npos) {
+        records_[c.records].acknowledge(c.snd_una);
+        if (records_[c.records].empty()) {
+            forget_records(c);
+        }
+    }
     c.retries = 0;
     c.backoff = 0;
     c.soft_error = 0;

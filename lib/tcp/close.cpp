@@ -242,6 +242,7 @@ void engine::release_connection(tcb& c) {
     c.snd.clear();
     drop_reassembly(c);
     forget_losses(c);
+    forget_records(c);
     if (c.detached) {
         c.detached = false;
         --orphans_;

@@ -33,10 +33,12 @@ class new_reno {
         threshold_ = ~0u;
         acked_ = 0;
     }
-    // RFC 5681 3.1 with appropriate byte counting (RFC 3465, L = 2 in slow start).
+    // RFC 5681 3.1 with appropriate byte counting.
+    // DEVIATES RFC 3465 2.3: slow start grows by all that an ACK covers, not by at most two
+    // segments, because receivers that gather segments acknowledge many at once; as Linux.
     void on_ack(std::uint32_t acked, std::uint32_t mss, instant) {
         if (window_ < threshold_) {
-            window_ += std::min(acked, 2 * mss);
+            window_ += acked;
             return;
         }
         acked_ += acked;

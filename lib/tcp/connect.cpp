@@ -140,7 +140,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     sockets_[s].user = o.user;
     c.snd_una = initial_sequence(key);
     inherit_from_time_wait(c);
-    c.snd_nxt = c.snd_una + 1;
+    c.snd_nxt = c.snd_push = c.snd_una + 1;
     c.syn_unacked = true;
     c.timestamps = settings_.tcp_timestamps != 0;
     c.sack = settings_.tcp_sack;

@@ -138,6 +138,8 @@ void engine::connection_deadline(std::uint32_t index) {
     }
     if (due(deadline_bits::cork, c.cork_at)) {
         c.push_now = true;
+        c.more_follows = false;
+        c.snd_push = c.snd_una + c.snd.octets();
         make_ready(c);
     }
     if (due(deadline_bits::linger, c.linger_at)) {
@@ -183,7 +185,7 @@ void engine::arm_rto(tcb& c) {
     arm(c, deadline_bits::retransmit, now_tick_ + wait);
 }
 
-// RFC 8985 7.2: a probe after two round trips, when that is sooner than the RTO.
+// RFC 8985 7.2: a probe after two round trips, at the latest when the RTO would be due.
 void engine::arm_rto_or_probe(tcb& c) {
     const bool may_probe = settings_.tcp_early_retrans != 0 && c.rtt.valid() && c.backoff == 0 &&
                            c.recovery == recovery_state::open && sacked(c) == nullptr &&
@@ -195,11 +197,9 @@ void engine::arm_rto_or_probe(tcb& c) {
         if (flight <= c.mss) {
             pto += settings_.tcp_rto_min_us / 1000;  // the peer may delay its ACK
         }
-        if (pto < rto) {
-            c.rtx = rtx_kind::loss_probe;
-            arm(c, deadline_bits::retransmit, now_tick_ + pto);
-            return;
-        }
+        c.rtx = rtx_kind::loss_probe;
+        arm(c, deadline_bits::retransmit, now_tick_ + std::min(pto, rto));
+        return;
     }
     arm_rto(c);
 }
@@ -307,24 +307,23 @@ void engine::loss_probe_expired(tcb& c) {
         c.fin_sent ? 0 : static_cast<std::uint32_t>(distance(min(c.snd_nxt, text_end), text_end));
     const std::uint32_t fresh = unsent > 0 ? sendable(c, unsent) : 0;
     if (fresh > 0) {
-        const bool last = fresh == unsent;
-        const bool fin =
-            last && c.fin_queued && distance(c.snd_nxt + fresh, c.snd_una + c.snd_wnd) > 0;
-        if (send_segment(c, c.snd_nxt, fresh,
-                         static_cast<std::uint8_t>(flags::ack | (last ? flags::psh : 0) |
-                                                   (fin ? flags::fin : 0)))) {
+        const bool fin = fresh == unsent && c.fin_queued &&
+                         distance(c.snd_nxt + fresh, c.snd_una + c.snd_wnd) > 0;
+        const auto control = static_cast<std::uint8_t>(
+            flags::ack | (pushes(c, c.snd_nxt, fresh) ? flags::psh : 0) | (fin ? flags::fin : 0));
+        if (send_segment(c, c.snd_nxt, fresh, control)) {
+            c.snd_last = c.snd_nxt;
             c.snd_nxt += fresh + (fin ? 1 : 0);
             c.fin_sent = c.fin_sent || fin;
         }
     } else {
+        // The last segment as it was sent; less where the MSS has shrunk or a part is acknowledged.
         const seq32 sent_end = min(c.snd_nxt, text_end);
-        const auto in_flight = static_cast<std::uint32_t>(distance(c.snd_una, sent_end));
-        // The last segment as it was sent: a whole one, or what is left over.
-        const std::uint32_t most = text_max(c);
-        const std::uint32_t tail = in_flight == 0 ? 0 : (in_flight - 1) % most + 1;
+        const seq32 from = min(max(max(c.snd_last, c.snd_una), sent_end - text_max(c)), sent_end);
+        const auto tail = static_cast<std::uint32_t>(distance(from, sent_end));
         const auto control = static_cast<std::uint8_t>(flags::ack | (c.fin_sent ? flags::fin : 0) |
-                                                       (tail > 0 ? flags::psh : 0));
-        if (send_segment(c, sent_end - tail, tail, control)) {
+                                                       (pushes(c, from, tail) ? flags::psh : 0));
+        if (send_segment(c, from, tail, control)) {
             counters_.add(counter::tcp_retrans_segs);
             c.probing = true;
             c.probe_end = c.snd_nxt;

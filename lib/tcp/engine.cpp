@@ -49,6 +49,8 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     const std::uint32_t troubled = std::clamp(s.connections / 4, 64u, 65536u);
     take(e->reassemblies_, index_pool<reassembly>::make(troubled, pages));
     take(e->losses_, index_pool<loss_record>::make(troubled, pages));
+    const std::uint32_t with_records = std::clamp(s.connections / 64, 64u, 4096u);
+    take(e->records_, index_pool<record_ends>::make(with_records, pages));
     take(e->connections_, flow::connection_table::make(s.connections + s.syn_records, pages));
     take(e->fin_wait_2_waiters_, flow::connection_table::make(s.connections, pages));
     take(e->time_wait_,

@@ -46,6 +46,7 @@
 #include "lastack/local_stack.hpp"
 #include "lastack/result.hpp"
 #include "tcp/close_log.hpp"
+#include "tcp/record_ends.hpp"
 #include "tcp/tcb.hpp"
 #include "teardown/classify.hpp"
 #include "teardown/fsm.hpp"
@@ -150,7 +151,7 @@ class engine {
     result<bool, call_error> set_port_options(conn_id, const port_options&);
     result<endpoint, call_error> local_endpoint(listener_id) const;
     result<conn_id, call_error> connect(const endpoint& remote, const connect_options&);
-    result<std::size_t, call_error> send(conn_id, std::span<const std::byte>);
+    result<std::size_t, call_error> send(conn_id, std::span<const std::byte>, send_options);
     result<bool, call_error> send(conn_id, buffer&);
     result<buffer, call_error> receive(conn_id);
     result<std::size_t, call_error> receive(conn_id, std::span<std::byte>);
@@ -337,6 +338,9 @@ class engine {
     bool retransmit_next(tcb& c, bool ask_pipe);
     std::uint32_t sendable(const tcb& c, std::uint32_t unsent) const;
     bool hold_back(const tcb& c, std::uint32_t octets, std::uint32_t unsent, bool fin) const;
+    seq32 record_bound(const tcb& c, seq32 left, seq32 right) const;
+    bool pushes(const tcb& c, seq32 seq, std::uint32_t octets) const;
+    bool ends_group(const tcb& c, std::uint32_t octets, std::uint32_t unsent);
     bool may_send(const tcb& c) const;
     void ack_soon(tcb& c);
     void arm_after_send(tcb& c);
@@ -423,9 +427,15 @@ class engine {
     void end_socket(socket& s, close_outcome outcome);
     void complete_close(tcb& c);
     call_error ended_error(const socket& s) const;
+    result<bool, call_error> close_or_abort(conn_id id, completion c, bool abort);
+
+    // send.cpp
     std::uint32_t send_memory_max(const tcb& c) const;
     result<bool, call_error> check_sendable(const socket& s) const;
-    result<bool, call_error> close_or_abort(conn_id id, completion c, bool abort);
+    bool room_for_record(tcb& c);
+    void forget_records(tcb& c);
+    void note_written(tcb& c, send_options o);
+
     socket* socket_of(const tcb& c) { return c.socket == npos ? nullptr : &sockets_[c.socket]; }
     void reserve_default_time_wait(std::uint32_t length_ms);
     void watch_memory();
@@ -443,6 +453,7 @@ class engine {
     index_pool<ofo_node> ofo_nodes_;
     index_pool<reassembly> reassemblies_;
     index_pool<loss_record> losses_;
+    index_pool<record_ends> records_;
     flow::keyed_hash hash_{0, 0};
     flow::keyed_hash isn_hash_{0, 0};
     flow::connection_table connections_;
@@ -481,6 +492,7 @@ class engine {
 
     std::array<rte_mbuf*, 64> out_{};
     std::uint16_t out_count_ = 0;
+    std::uint32_t group_ = 0;  // full segments in a row since PSH, of the connection being served
 
     std::array<std::uint64_t, teardown::state_count> by_state_{};
     std::array<std::uint64_t, close_outcome_count> outcomes_{};

@@ -340,7 +340,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     c.socket = s;
     take_options(c, l.connections);
     c.snd_una = r.iss;
-    c.snd_nxt = r.iss + 1;
+    c.snd_nxt = c.snd_push = r.iss + 1;
     c.syn_unacked = true;
     c.rcv_nxt = r.irs + 1;
     c.rcv_edge = c.rcv_nxt + syn_window(receive_memory(l.connections));

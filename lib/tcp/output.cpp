@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is due at the end of a turn: retransmissions, new data, FIN, ACK.
 //
+// PSH stands on the segment that holds the end of a write, or ends a record. What leaves in one go
+// is also cut into groups of full segments, each of which ends with PSH: Linux sends such a group
+// as one large segment and marks it, so that a receiver that gathers segments hands them on at
+// once.
+//
 // A connection with something due is in the ready ring, at most once. It is served here, after the
 // application has answered the turn's events, so that ACK and FIN ride on data. `room` is the
 // number of segments with text that this turn may still send; what does not fit stays in the ring.
@@ -70,6 +75,8 @@ bool engine::may_send(const tcb& c) const {
 
 void engine::transmit(tcb& c, std::uint32_t& room) {
     if (may_send(c)) {
+        const seq32 before = c.snd_nxt;
+        group_ = 0;
         bool more = true;
         while (more && room > 0) {
             more = retransmit_next(c, true) || send_next(c);
@@ -77,6 +84,9 @@ void engine::transmit(tcb& c, std::uint32_t& room) {
         }
         if (more) {
             make_ready(c);  // next turn
+        }
+        if (c.snd_nxt != before && c.rtx == rtx_kind::loss_probe) {
+            disarm(c, deadline_bits::retransmit);  // RFC 8985 7.2: the probe follows what is new
         }
         arm_after_send(c);
     }
@@ -105,9 +115,11 @@ std::uint32_t engine::sendable(const tcb& c, std::uint32_t unsent) const {
         return 0;
     }
     const auto usable = static_cast<std::uint32_t>(window);
-    const std::uint32_t most = text_max(c);
-    const std::uint32_t n = std::min({unsent, most, usable});
-    const bool window_limited = n < unsent && n < most;
+    const seq32 end = record_bound(c, c.snd_nxt, c.snd_nxt + unsent);
+    const std::uint32_t most =
+        std::min(text_max(c), static_cast<std::uint32_t>(distance(c.snd_nxt, end)));
+    const std::uint32_t n = std::min(most, usable);
+    const bool window_limited = n < most;
     return window_limited && n < c.snd_wnd_max / 2 ? 0 : n;
 }
 
@@ -117,10 +129,44 @@ bool engine::hold_back(const tcb& c, std::uint32_t octets, std::uint32_t unsent,
     if (octets == text_max(c) || octets < unsent || fin || c.push_now) {
         return false;
     }
-    if (c.corked) {
+    if (c.corked || c.more_follows) {
         return true;
     }
     return !c.no_delay && c.snd_una < c.snd_small && c.snd_small <= c.snd_nxt;
+}
+
+seq32 engine::record_bound(const tcb& c, seq32 left, seq32 right) const {
+    return c.records == npos ? right : records_[c.records].bound(left, right);
+}
+
+bool engine::pushes(const tcb& c, seq32 seq, std::uint32_t octets) const {
+    const seq32 end = seq + octets;
+    return octets > 0 && ((seq < c.snd_push && c.snd_push <= end) ||
+                          (c.records != npos && records_[c.records].ends_at(end)));
+}
+
+// Of the groups, as Linux sizes them: what is sent in a millisecond at twice the rate of a window a
+// round trip, and at least two segments. Called for each new segment, before it is sent.
+bool engine::ends_group(const tcb& c, std::uint32_t octets, std::uint32_t unsent) {
+    if (octets < text_max(c)) {
+        group_ = 0;
+        return false;
+    }
+    if (++group_ < 2) {
+        return false;
+    }
+    constexpr std::uint64_t group_octets_max = 65535;
+    const std::uint64_t srtt_us = std::max(c.rtt.srtt_us(), 1u);
+    const std::uint64_t sent_in_1ms = std::uint64_t{c.cc.window()} * 2 * 1000 / srtt_us;
+    const std::uint32_t next = std::min(octets, unsent - octets);
+    const std::uint32_t flight = pipe(c) + octets;
+    const bool last = flight + next > c.cc.window() ||
+                      distance(c.snd_nxt + octets + next, c.snd_una + c.snd_wnd) < 0;
+    if (!last && (group_ + 1) * octets <= std::min(sent_in_1ms, group_octets_max)) {
+        return false;
+    }
+    group_ = 0;
+    return true;
 }
 
 // Sends the next segment that was never sent. Returns false when there is none or it may not go.
@@ -128,6 +174,7 @@ bool engine::send_next(tcb& c) {
     const std::uint32_t in_flight = text_in_flight(c);
     const std::uint32_t unsent = c.fin_sent ? 0 : c.snd.octets() - in_flight;
     if (unsent == 0 && !fin_to_send(c)) {
+        c.push_now = false;
         return false;
     }
     const std::uint32_t n = unsent == 0 ? 0 : sendable(c, unsent);
@@ -137,8 +184,9 @@ bool engine::send_next(tcb& c) {
         return false;
     }
     if (hold_back(c, n, unsent, fin)) {
-        if (c.corked && (c.deadlines & deadline_bits::cork) == 0) {
-            arm(c, deadline_bits::cork, now_tick_ + 200);  // as Linux: a cork holds 200 ms at most
+        if ((c.corked || c.more_follows) && (c.deadlines & deadline_bits::cork) == 0) {
+            // As Linux: a cork holds for an RTO, which is 200 ms or more.
+            arm(c, deadline_bits::cork, now_tick_ + std::max(rto_ms(c), 200u));
         }
         return false;
     }
@@ -151,12 +199,14 @@ bool engine::send_next(tcb& c) {
         return false;
     }
     const bool last = n == unsent;
-    const auto control = static_cast<std::uint8_t>(flags::ack | (last && n > 0 ? flags::psh : 0) |
-                                                   (fin ? flags::fin : 0));
+    const bool push = pushes(c, c.snd_nxt, n) | ends_group(c, n, unsent);
+    const auto control =
+        static_cast<std::uint8_t>(flags::ack | (push ? flags::psh : 0) | (fin ? flags::fin : 0));
     if (!send_segment(c, c.snd_nxt, n, control)) {
         make_ready(c);  // no mbuf: again next turn
         return false;
     }
+    c.snd_last = c.snd_nxt;
     c.snd_nxt += n + (fin ? 1 : 0);
     c.fin_sent = c.fin_sent || fin;
     c.push_now = c.push_now && !last;
@@ -182,20 +232,18 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
         return false;
     }
     const seq32 text_end = c.snd_una + c.snd.octets();
+    const seq32 right = record_bound(c, lost.left, min(lost.right, text_end));
     const auto n =
         lost.left < text_end
-            ? std::min<std::uint32_t>(
-                  static_cast<std::uint32_t>(distance(lost.left, min(lost.right, text_end))),
-                  text_max(c))
+            ? std::min(static_cast<std::uint32_t>(distance(lost.left, right)), text_max(c))
             : 0u;
     const std::uint32_t flight = ask_pipe ? pipe(c) : 0;
     if (flight > 0 && flight + n > c.cc.window()) {
         return false;
     }
     const bool fin = c.fin_sent && lost.left + n == text_end && text_end < lost.right;
-    const auto control =
-        static_cast<std::uint8_t>(flags::ack | (fin ? flags::fin : 0) |
-                                  (n > 0 && lost.left + n == text_end ? flags::psh : 0));
+    const auto control = static_cast<std::uint8_t>(flags::ack | (fin ? flags::fin : 0) |
+                                                   (pushes(c, lost.left, n) ? flags::psh : 0));
     if (!send_segment(c, lost.left, n, control)) {
         make_ready(c);
         return false;

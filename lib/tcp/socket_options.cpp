@@ -15,6 +15,10 @@ constexpr std::uint32_t send_memory_min = 4608;
 constexpr seconds linger_max{20 * 86400};  // as far as a tick can be set
 constexpr int linger2_max_s = 120;         // R61: as Linux
 
+bool has_unsent(const tcb& c) {
+    return c.snd_nxt < c.snd_una + c.snd.octets();
+}
+
 std::uint32_t ms_of(milliseconds d) {
     return static_cast<std::uint32_t>(d.count());
 }
@@ -69,7 +73,7 @@ void engine::take_options(tcb& c, const connection_options& o) {
     c.linger2_s = std::min(o.linger2, linger2_max_s);
     c.user_timeout_ms = ms_of(o.user_timeout);
     if (o.no_delay != c.no_delay || o.cork != c.corked) {
-        c.push_now = c.push_now || (c.corked && !o.cork);  // uncorking sends what is left
+        c.push_now = c.corked && !o.cork && has_unsent(c);  // uncorking sends what is left
         c.no_delay = o.no_delay;
         c.corked = o.cork;
         make_ready(c);
@@ -124,7 +128,13 @@ result<bool, call_error> engine::set_linger(conn_id id, linger_option wanted) {
     return change_options(id, [&](connection_options& o) { o.linger = wanted; });
 }
 result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {
-    return change_options(id, [&](connection_options& o) { o.no_delay = on; });
+    const auto changed = change_options(id, [&](connection_options& o) { o.no_delay = on; });
+    if (tcb* const c = tcb_of(id); changed && c != nullptr && on) {
+        c->push_now = c->push_now || has_unsent(*c);  // as Linux: what a cork holds back, too
+        c->more_follows = false;
+        make_ready(*c);
+    }
+    return changed;
 }
 result<bool, call_error> engine::set_cork(conn_id id, bool on) {
     return change_options(id, [&](connection_options& o) { o.cork = on; });

@@ -6,7 +6,8 @@
 //   syn_record  a connection still in SYN_RECEIVED after a SYN to a listener: a flood of SYNs can
 //               take these, never tcbs.
 //   reassembly  what a connection with a gap needs besides; likewise `loss_record` for one whose
-//               peer has sacked something. Taken from a pool only then.
+//               peer has sacked something, and `record_ends` for one that sends records. Taken from
+//               a pool only then.
 //
 // A tcb without a socket is an orphan. All live in fixed pools and are named by index; nothing
 // holds a pointer to one across a call that may free it.
@@ -113,6 +114,7 @@ struct tcb {
     bool fragmentable : 1 = false;      // the path is narrower than the smallest MSS
     bool probing : 1 = false;           // a tail loss probe is out, and it was a retransmission
     bool push_now : 1 = false;          // the cork's time is over: send a short segment
+    bool more_follows : 1 = false;      // MSG_MORE: a short rest waits for the next call or ACK
     bool rtt_timing : 1 = false;        // rtt_seq is being timed
     bool oow_acked : 1 = false;         // last_oow_ack is meaningful
     bool challenged : 1 = false;        // last_challenge is meaningful
@@ -137,10 +139,13 @@ struct tcb {
     std::uint32_t rtt_sent_us = 0;  // low 32 bits of the instant at which rtt_seq was sent
     seq32 rtt_seq;                  // end of the segment being timed
     seq32 snd_small;                // end of the last segment below the MSS (Nagle, Minshall)
+    seq32 snd_push;                 // end of the last write that was not to be continued (PSH)
+    seq32 snd_last;                 // where the last new segment began
     seq32 probe_end;                // SND.NXT when the tail loss probe went out (RFC 8985 7)
     seq32 recover;                  // SND.NXT when the recovery began
     seq32 high_rxt;                 // next to consider for retransmission
     std::uint32_t loss = npos;      // index of the loss_record
+    std::uint32_t records = npos;   // index of the record_ends
     tick first_retry;               // when the current series of retries began
 
     // Receiving.

@@ -85,9 +85,21 @@ TEST(data, initial_window_is_ten_segments) {
     EXPECT_EQ(r.heard_segments().size(), 10u);
     // Slow start: two more for each that is acknowledged.
     r.send(seg(".").ack(1 + 1460));
-    EXPECT_EQ(r.heard(), ". 14601:16061(1460) ack 1; . 16061:17521(1460) ack 1");
+    EXPECT_EQ(r.heard(), ". 14601:16061(1460) ack 1; P. 16061:17521(1460) ack 1");
     r.send(seg("."));
     r.heard();
+    r.send(seg("."));
+}
+
+TEST(data, slow_start_counts_all_that_one_ack_covers) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, octets(40 * 1460));
+    EXPECT_EQ(r.heard_segments().size(), 10u);
+    r.send(seg("."));
+    EXPECT_EQ(r.heard_segments().size(), 20u);
+    r.send(seg("."));
+    EXPECT_EQ(r.heard_segments().size(), 10u);
     r.send(seg("."));
 }
 
@@ -123,15 +135,27 @@ TEST(data, cork_holds_a_short_segment_until_it_is_pulled) {
     EXPECT_EQ(r.heard(), "P. 1461:1501(40) ack 1");
 }
 
-TEST(data, cork_holds_for_200_ms_at_most) {
+TEST(data, cork_holds_for_an_rto_of_200_ms_at_least) {
     checked_scenario s;
     remote& r = s.make_established();
     ASSERT_TRUE(s.calls().set_cork(r.id, true));
     s.send(r.id, "a");
     s.advance(199ms);
     EXPECT_EQ(r.heard(), "");
-    s.advance(1ms);
+    s.advance(2ms);
     EXPECT_EQ(r.heard(), "P. 1:2(1) ack 1");
+}
+
+TEST(data, no_delay_sends_what_a_cork_held_once) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_cork(r.id, true));
+    s.send(r.id, "a");
+    ASSERT_TRUE(s.calls().set_no_delay(r.id, true));
+    s.turn();
+    EXPECT_EQ(r.heard(), "P. 1:2(1) ack 1");
+    s.send(r.id, "b");
+    EXPECT_EQ(r.heard(), "");
 }
 
 TEST(data, close_sends_what_a_cork_held) {

@@ -33,6 +33,14 @@ class core;
 // SHUT_WR sends FIN behind the queued data; SHUT_RD sends nothing (R08 to R11).
 enum class shutdown_how : std::uint8_t { read, write, both };
 
+// What send() is told beside the octets. `more`: the next call continues, so a rest shorter than a
+// segment waits for it, for the next ACK or for an RTO (MSG_MORE). `end_of_record`: no segment ever
+// holds octets of this call together with later ones (MSG_EOR).
+struct send_options {
+    bool more = false;
+    bool end_of_record = false;
+};
+
 // What close() owes the caller: nothing, after which the handle is dead at once, or one `ended`.
 enum class completion : std::uint8_t { none, event };
 
@@ -78,7 +86,8 @@ class local_stack {
     // Copies as much of `data` as the send queue takes; returns that count in octets. When it is
     // short, `writable` follows. Errors: stale_handle, closed_for_sending, not_connected,
     // and what the connection ended with.
-    result<std::size_t, call_error> send(conn_id, std::span<const std::byte> data);
+    result<std::size_t, call_error> send(conn_id, std::span<const std::byte> data,
+                                         send_options = {});
     // Queues the chain without copying it: all or nothing. On an error (would_block: `writable`
     // follows) the caller keeps the buffer.
     result<bool, call_error> send(conn_id, buffer& data);
