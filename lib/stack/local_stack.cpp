@@ -44,6 +44,16 @@ result<buffer, call_error> local_stack::receive(conn_id id) {
 result<std::size_t, call_error> local_stack::receive(conn_id id, std::span<std::byte> into) {
     return core_->tcp().receive(id, into);
 }
+result<std::size_t, call_error> local_stack::peek(conn_id id, std::size_t offset,
+                                                  std::span<std::byte> into) const {
+    return core_->tcp().peek(id, offset, into);
+}
+result<bool, call_error> local_stack::accepted(conn_id id) {
+    return core_->tcp().accepted(id);
+}
+result<connection_info, call_error> local_stack::info(conn_id id) const {
+    return core_->tcp().info(id);
+}
 result<bool, call_error> local_stack::shutdown(conn_id id, shutdown_how how) {
     return core_->tcp().shutdown(id, how);
 }

@@ -99,7 +99,10 @@ std::size_t engine::take_events(std::span<lastack::event> into) {
         lastack::event& e = into[taken++];
         e = {id_of(s), s.user, s.listener, what, close_outcome::none};
         if ((what & event_bits::opened) != 0 && s.connection != npos) {
-            leave_accept_queue(tcbs_[s.connection]);
+            const listener* const l = alive(s.listener);
+            if (l == nullptr || !l->hold_until_accepted) {
+                leave_accept_queue(tcbs_[s.connection]);
+            }
         }
         if ((what & event_bits::ended) != 0) {
             e.outcome = s.outcome;
@@ -110,6 +113,10 @@ std::size_t engine::take_events(std::span<lastack::event> into) {
         }
     }
     return taken;
+}
+
+result<bool, call_error> engine::accepted(conn_id id) {
+    return with_tcb(id, [&](tcb& c) { leave_accept_queue(c); });
 }
 
 void engine::leave_accept_queue(tcb& c) {
@@ -223,6 +230,26 @@ result<std::size_t, call_error> engine::receive(conn_id id, std::span<std::byte>
         return std::size_t{0};
     }
     return failure{s->connection == npos ? ended_error(*s) : call_error::would_block};
+}
+
+result<std::size_t, call_error> engine::peek(conn_id id, std::size_t offset,
+                                             std::span<std::byte> into) const {
+    const socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    std::size_t copied = 0;
+    for (const rte_mbuf* m = s->rx_head; m != nullptr && copied < into.size(); m = m->next) {
+        if (offset >= m->data_len) {
+            offset -= m->data_len;
+            continue;
+        }
+        const std::size_t n = std::min<std::size_t>(into.size() - copied, m->data_len - offset);
+        std::memcpy(into.data() + copied, rte_pktmbuf_mtod(m, const std::byte*) + offset, n);
+        copied += n;
+        offset = 0;
+    }
+    return copied;
 }
 
 // --- ending --------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@
 //   close.cpp      apply(): the only writer of a connection's state; TIME_WAIT; freeing
 //   calls.cpp      the application's calls and events
 //   socket_options.cpp  what it says of a connection, and asks about it
+//   info.cpp       what it may ask of a connection
 //
 // A packet leaves as an mbuf that begins with its IPv4 header; checksums, Ethernet and neighbours
 // are the stack's. The core copies new settings in between turns.
@@ -155,6 +156,9 @@ class engine {
     result<bool, call_error> send(conn_id, buffer&);
     result<buffer, call_error> receive(conn_id);
     result<std::size_t, call_error> receive(conn_id, std::span<std::byte>);
+    result<std::size_t, call_error> peek(conn_id, std::size_t offset, std::span<std::byte>) const;
+    result<bool, call_error> accepted(conn_id);
+    result<connection_info, call_error> info(conn_id) const;
     result<bool, call_error> shutdown(conn_id, shutdown_how);
     result<bool, call_error> close(conn_id, completion);
     result<bool, call_error> abort(conn_id, completion);

@@ -143,6 +143,7 @@ result<bool, call_error> engine::listen(listener_id id, const listen_options& o)
         return failure{call_error::no_memory};
     }
     l->listening = true;
+    l->hold_until_accepted = o.hold_until_accepted;
     l->connections = o.connections;
     l->backlog = o.backlog == 0 ? settings_.somaxconn : std::min(o.backlog, settings_.somaxconn);
     return true;

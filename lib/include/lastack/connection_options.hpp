@@ -59,6 +59,9 @@ struct port_options {
 
 struct listen_options {
     std::uint32_t backlog = 0;  // SYN_RECEIVED plus established but not yet taken; 0: as configured
+    // A connection is taken by accepted(), not by its `opened`: until then it counts in the
+    // backlog.
+    bool hold_until_accepted = false;
     port_options port{};
     connection_options connections{};
     // Length of TIME_WAIT of its connections, up to 8388608 ms; 0: lastack.time_wait_ms (R42).

@@ -19,6 +19,7 @@
 
 #include "lastack/address.hpp"
 #include "lastack/buffer.hpp"
+#include "lastack/connection_info.hpp"
 #include "lastack/connection_options.hpp"
 #include "lastack/event.hpp"
 #include "lastack/outcome.hpp"
@@ -77,6 +78,9 @@ class local_stack {
     result<bool, call_error> set_port_options(conn_id, const port_options&);
     result<endpoint, call_error> local_endpoint(listener_id) const;
 
+    // With listen_options::hold_until_accepted: the application takes the connection now.
+    result<bool, call_error> accepted(conn_id);
+
     // Starts an active open; `opened` or `ended` follows.
     // Errors: host_unreachable, no_memory; address_in_use: bind() would have refused the port;
     // address_not_available: not our address, no port is left, or the 4-tuple is in use (in
@@ -97,6 +101,11 @@ class local_stack {
     result<buffer, call_error> receive(conn_id);
     // The same, copied; returns octets, 0 at the end of the stream.
     result<std::size_t, call_error> receive(conn_id, std::span<std::byte> into);
+
+    // Copies from what lies unread, `offset` octets behind its beginning, and leaves it there;
+    // returns octets, 0 when there are none so far on. Error: stale_handle.
+    result<std::size_t, call_error> peek(conn_id, std::size_t offset,
+                                         std::span<std::byte> into) const;
 
     result<bool, call_error> shutdown(conn_id, shutdown_how);
     // Sends what is queued and then FIN (R01, R02), or aborts where R06 or R12 say so.
@@ -122,6 +131,8 @@ class local_stack {
     result<std::size_t, call_error> unsent(conn_id) const;
     result<endpoint, call_error> remote_endpoint(conn_id) const;
     result<endpoint, call_error> local_endpoint(conn_id) const;
+    // For whoever looks at it; works out rather than looks up, so not for each packet.
+    result<connection_info, call_error> info(conn_id) const;
 
     // A buffer with room for `octets` in one segment or a chain, to fill and send. Empty when
     // memory is short. The first segment has the headroom the stack needs.

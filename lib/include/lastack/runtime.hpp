@@ -80,6 +80,9 @@ class runtime {
     // Returns the process's exit status: 0, or 2 if a handler could not start.
     template <class MakeHandler>
     int run(MakeHandler make_handler);
+    // The same for who has no handler but a loop of its own: loop(worker, context) is called on
+    // each worker lcore and turns it until turn() says that the process has stopped.
+    virtual int run_workers(void (*loop)(worker&, void* context), void* context) = 0;
 
     // Begins to stop, as the first SIGTERM does. From any thread, also from a handler.
     virtual void stop() = 0;
@@ -89,9 +92,6 @@ class runtime {
 
     // How long a worker has been in turns that had something to do. From any thread.
     virtual std::chrono::nanoseconds busy(unsigned worker) const = 0;
-
-  protected:
-    virtual int run_workers(void (*loop)(worker&, void* make_handler), void* make_handler) = 0;
 };
 
 namespace detail {

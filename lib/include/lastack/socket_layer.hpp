@@ -47,9 +47,9 @@ struct socket_hooks {
 };
 
 struct socket_layer_options {
-    std::uint32_t descriptors = 1024;      // one above the highest number; EMFILE beyond
-    std::uint32_t epoll_instances = 16;    // ENFILE beyond
-    std::uint32_t epoll_interests = 1024;  // descriptors watched, over all instances; ENOSPC beyond
+    std::uint32_t descriptors = 1024;          // one above the highest number; EMFILE beyond
+    std::uint32_t waiting_connections = 4096;  // for accept(), over all listeners; reset beyond
+    std::uint32_t epoll_interests = 1024;      // descriptors watched, all instances; ENOSPC beyond
     socket_hooks hooks;
 };
 

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Octets in and out, in the order in which Linux's tcp_recvmsg() and tcp_sendmsg() look at data,
+// end of stream, errors and halves that are shut.
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include "socket/errors.hpp"
+#include "socket/table.hpp"
+
+namespace lastack::socket {
+
+// SO_ERROR is told once (R28).
+int table::take_error(description& d) {
+    return std::exchange(d.error, 0);
+}
+
+// --- receiving -----------------------------------------------------------------------------------
+
+// What lies unread, as far as it fits. MSG_PEEK leaves it there, MSG_TRUNC throws it away.
+std::size_t table::copy_out(description& d, vector_cursor& into, int flags) {
+    const bool peek = (flags & MSG_PEEK) != 0;
+    const bool discard = (flags & MSG_TRUNC) != 0;
+    std::array<std::byte, 2048> waste;
+    std::size_t copied = 0;
+    while (d.conn != conn_id{} && into.left() > 0) {
+        std::span<std::byte> piece = into.piece();
+        if (discard) {
+            piece = std::span(waste).first(std::min(waste.size(), piece.size()));
+        }
+        const auto n = peek ? calls_.peek(d.conn, copied, piece) : calls_.receive(d.conn, piece);
+        if (!n || *n == 0) {
+            break;
+        }
+        into.advance(*n);
+        copied += *n;
+    }
+    return copied;
+}
+
+ssize_t table::receive(int fd, vector_cursor into, int flags) {
+    int error = 0;
+    description* d = find_tcp(fd, error);
+    if (d == nullptr) {
+        return error;
+    }
+    if ((flags & MSG_OOB) != 0) {
+        return -EOPNOTSUPP;
+    }
+    if ((flags & MSG_ERRQUEUE) != 0) {
+        return -EAGAIN;  // nothing is ever in it
+    }
+    if (d->tcp == tcp_phase::listening) {
+        return -ENOTCONN;
+    }
+    const std::uint32_t serial = d->serial;
+    const std::size_t wanted =
+        (flags & MSG_WAITALL) != 0 ? into.left() : std::min<std::size_t>(into.left(), 1);
+    const bool blocking = !d->non_blocking && (flags & MSG_DONTWAIT) == 0;
+    patience p = patience_for(blocking, d->options.receive_timeout_us);
+    std::size_t copied = 0;
+    for (;;) {
+        if ((flags & MSG_PEEK) != 0) {
+            vector_cursor from_start = into;
+            copied = copy_out(*d, from_start, flags);
+        } else {
+            copied += copy_out(*d, into, flags);
+        }
+        if (copied >= std::max<std::size_t>(wanted, 1)) {
+            return static_cast<ssize_t>(copied);
+        }
+        const bool over =
+            d->error != 0 || d->tcp == tcp_phase::closed || (d->shut & shut::read) != 0;
+        if (copied > 0 && (over || !blocking)) {
+            return static_cast<ssize_t>(copied);
+        }
+        if (copied == 0 && over) {
+            return end_of_reading(*d);
+        }
+        if (into.left() == 0 && wanted == 0 && unread(*d) > 0) {
+            return 0;
+        }
+        if (const int end = pause(p); end != 0) {
+            return copied > 0 ? static_cast<ssize_t>(copied) : end;
+        }
+        d = find_tcp(fd, error);
+        if (d == nullptr || d->serial != serial) {
+            return copied > 0 ? static_cast<ssize_t>(copied) : -EBADF;
+        }
+        if (d->tcp == tcp_phase::listening) {
+            return -ENOTCONN;
+        }
+    }
+}
+
+// Nothing is unread, and nothing will come. The peer's FIN comes before an error, an error before
+// our own shutdown(SHUT_RD), and a socket that was never connected last.
+int table::end_of_reading(description& d) {
+    if (d.eof) {
+        return 0;
+    }
+    if (d.error != 0) {
+        return -take_error(d);
+    }
+    return (d.shut & shut::read) != 0 ? 0 : -ENOTCONN;
+}
+
+std::size_t table::unread(const description& d) const {
+    const auto n = calls_.unread(d.conn);
+    return n ? *n : 0;
+}
+
+// --- sending -------------------------------------------------------------------------------------
+
+ssize_t table::send(int fd, vector_cursor from, int flags) {
+    int error = 0;
+    description* d = find_tcp(fd, error);
+    if (d == nullptr) {
+        return error;
+    }
+    if ((flags & (MSG_OOB | MSG_FASTOPEN)) != 0) {
+        return -EOPNOTSUPP;
+    }
+    const std::uint32_t serial = d->serial;
+    const bool blocking = !d->non_blocking && (flags & MSG_DONTWAIT) == 0;
+    patience p = patience_for(blocking, d->options.send_timeout_us);
+    std::size_t sent = 0;
+    for (;;) {
+        int end = sending_refused(*d);
+        if (end == 0 && d->tcp == tcp_phase::open) {
+            sent += copy_in(*d, from, (flags & MSG_MORE) != 0);
+            if (from.left() == 0) {
+                return static_cast<ssize_t>(sent);
+            }
+        }
+        // A non-blocking call that has sent something does not turn the core to send more.
+        if (end == 0) {
+            end = sent > 0 && !p.blocking ? -EAGAIN : pause(p);
+        }
+        if (end == 0) {
+            d = find_tcp(fd, error);
+            end = d == nullptr || d->serial != serial ? -EBADF : 0;
+        }
+        if (end != 0) {
+            return sent > 0 ? static_cast<ssize_t>(sent) : end;
+        }
+    }
+}
+
+// 0, or why nothing can be sent any more. SYN_SENT is no reason: the call waits for the handshake.
+int table::sending_refused(description& d) {
+    if (d.error != 0) {
+        return -take_error(d);
+    }
+    const bool open = d.tcp == tcp_phase::open || d.tcp == tcp_phase::syn_sent;
+    return !open || (d.shut & shut::write) != 0 ? -EPIPE : 0;
+}
+
+std::size_t table::copy_in(description& d, vector_cursor& from, bool more) {
+    if (more && !d.more && !d.options.connection.cork) {
+        (void)calls_.set_cork(d.conn, true);
+    }
+    const bool uncork = d.more && !more && !d.options.connection.cork;
+    d.more = more;
+    std::size_t taken = 0;
+    while (from.left() > 0) {
+        const std::span<std::byte> piece = from.piece();
+        const auto n = calls_.send(d.conn, piece);
+        if (!n) {
+            break;  // it has ended; the event that says how comes with the next turn
+        }
+        from.advance(*n);
+        taken += *n;
+        if (*n < piece.size()) {
+            d.blocked = true;
+            break;
+        }
+    }
+    if (uncork) {
+        (void)calls_.set_cork(d.conn, false);
+    }
+    return taken;
+}
+
+// --- fcntl and ioctl -----------------------------------------------------------------------------
+
+int table::fcntl(int fd, int command, long argument) {
+    description* const d = find(fd);
+    if (d == nullptr) {
+        return -EBADF;
+    }
+    switch (command) {
+        case F_GETFL:
+            return O_RDWR | (d->non_blocking ? O_NONBLOCK : 0);
+        case F_SETFL:
+            d->non_blocking = (argument & O_NONBLOCK) != 0;
+            return 0;
+        case F_GETFD:
+            return d->close_on_exec ? FD_CLOEXEC : 0;
+        case F_SETFD:
+            d->close_on_exec = (argument & FD_CLOEXEC) != 0;
+            return 0;
+        default:
+            return -EINVAL;
+    }
+}
+
+int table::ioctl(int fd, unsigned long request, int* argument) {
+    description* const d = find(fd);
+    if (d == nullptr) {
+        return -EBADF;
+    }
+    if (request != FIONBIO &&
+        (d->what != kind::tcp ||
+         (request != FIONREAD && request != SIOCOUTQ && request != SIOCOUTQNSD))) {
+        return -ENOTTY;
+    }
+    if (argument == nullptr) {
+        return -EFAULT;
+    }
+    if (request == FIONBIO) {
+        d->non_blocking = *argument != 0;
+        return 0;
+    }
+    if (d->tcp == tcp_phase::listening) {
+        return -EINVAL;
+    }
+    *argument = 0;
+    if (request == FIONREAD) {
+        *argument = static_cast<int>(unread(*d));
+    } else if (d->tcp == tcp_phase::open) {
+        if (const auto info = calls_.info(d->conn)) {
+            *argument = static_cast<int>(request == SIOCOUTQ ? info->outstanding : info->not_sent);
+        }
+    }
+    return 0;
+}
+
+}  // namespace lastack::socket
