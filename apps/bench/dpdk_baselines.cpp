@@ -30,12 +30,6 @@ std::uint32_t entries_of(const timewait_options& o) {
     return std::min(o.entries, baseline_entries_max);
 }
 
-// What rte_hash takes, with room for its tables to be rounded up to a power of two.
-std::size_t heap_mib(const timewait_options& o) {
-    const std::size_t each = o.family == 6 ? 160 : 128;
-    return 64 + ((entries_of(o) * each) >> 20) * 2;
-}
-
 baseline measure_rte_timer(const timewait_options& o, progress& bar) {
     const std::uint32_t count = entries_of(o);
     const hardware_counters counters;
@@ -148,14 +142,20 @@ lastack::result<baseline, std::string> measure_rte_hash(const timewait_options& 
 
 }  // namespace
 
-lastack::result<bool, std::string> start_eal(const timewait_options& o, bool huge,
+// What rte_hash takes, with room for its tables to be rounded up to a power of two.
+std::size_t heap_mib(const timewait_options& o) {
+    const std::size_t each = o.family == 6 ? 160 : 128;
+    return 64 + ((entries_of(o) * each) >> 20) * 2;
+}
+
+lastack::result<bool, std::string> start_eal(std::size_t mib, bool huge,
                                              std::vector<std::string> words) {
     if (words.empty()) {
         words = {"--no-pci", "--no-telemetry", "--no-shconf", "--log-level=lib.*:error"};
-        if (huge && free_huge_bytes() >= heap_mib(o) << 20) {
+        if (huge && free_huge_bytes() >= mib << 20) {
             words.push_back("--in-memory");
         } else {
-            words.insert(words.end(), {"--no-huge", "-m", std::to_string(heap_mib(o))});
+            words.insert(words.end(), {"--no-huge", "-m", std::to_string(mib)});
         }
     }
     words.insert(words.begin(), "lastack-bench");

@@ -10,6 +10,7 @@
 
 #include "lastack/app_options.hpp"
 #include "measure.hpp"
+#include "null_wire.hpp"
 #include "stack/core.hpp"
 #include "wires.hpp"
 
@@ -178,7 +179,22 @@ void add_common_options(CLI::App& app, load& l) {
     app.add_option("--time-wait", l.time_wait, "Records that the server can hold")
         ->capture_default_str()
         ->check(CLI::Range(1u, 1u << 29));
+    app.add_flag("--huge,!--no-huge", l.huge,
+                 "Of --wire null: 2 MiB pages, if enough are free (the default)");
     app.add_flag("--json", l.json, "Print one JSON object");
+}
+
+int print_null(const subject& what, load& l) {
+    if (!what.without_peer) {
+        return refuse(what.name, "--wire null is for cps only");
+    }
+    set_up_null(l);
+    const auto runs = run_null(l);
+    if (!runs) {
+        return refuse(what.name, runs.error());
+    }
+    (l.json ? print_json : print_medians)(l, *runs);
+    return 0;
 }
 
 }  // namespace
@@ -192,6 +208,9 @@ int run_subject(const subject& what, int argc, const char* const* argv) {
     auto options = shared.parse(argc, argv);
     if (!options) {
         return options.error();
+    }
+    if (l->wire == "null") {
+        return print_null(what, *l);
     }
     if (const auto done = set_up_wire(*l, *options); !done) {
         return refuse(what.name, done.error());

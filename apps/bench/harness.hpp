@@ -85,9 +85,7 @@ struct subject {
     std::function<int(lastack::runtime&, load&)> run;
     // The figures between two looks.
     std::function<void(figures&, const load&, const look&, const look&)> measure;
-    // Instead of `runs` equal runs: what to ask for in each, by what the former gave. The last
-    // one's latency and the first one's rate are what is reported.
-    std::vector<const char*> phases = {};
+    bool without_peer = false;  // can run on --wire null
 };
 
 // Reads argv (EAL's words, --, the subcommand's own), runs, prints. Returns the exit status.

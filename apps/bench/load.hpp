@@ -73,6 +73,7 @@ struct load {
     std::uint32_t workers = 1;
     bool closes = true;  // the server closes after its reply
     bool json = false;
+    bool huge = true;
     lastack::endpoint server{};
     std::uint32_t server_ports = 1;  // from server.port on
     std::vector<lastack::ip_address> client_addresses;

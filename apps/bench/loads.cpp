@@ -70,7 +70,8 @@ subject cps_subject() {
                 f[figure::cps] = per_second(a.connections, b.connections, a, b);
                 f[figure::cpu_ns_per_connection] = busy_per(b.connections - a.connections, a, b);
                 common_figures(f, a, b);
-            }};
+            },
+            true};
 }
 
 subject rps_subject() {

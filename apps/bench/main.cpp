@@ -20,8 +20,8 @@ int refuse(const std::string& what) {
 int run_timewait(const bench::timewait_options& o, const std::vector<std::string>& eal) {
     // EAL's own words are tried at once, so that a bad one costs no time. Without any EAL starts
     // late, on memory that the table has given back.
-    auto started =
-        eal.empty() ? lastack::result<bool, std::string>{false} : bench::start_eal(o, o.huge, eal);
+    auto started = eal.empty() ? lastack::result<bool, std::string>{false}
+                               : bench::start_eal(bench::heap_mib(o), o.huge, eal);
     if (!started.ok()) {
         return refuse(started.error());
     }
@@ -32,7 +32,7 @@ int run_timewait(const bench::timewait_options& o, const std::vector<std::string
     }
     std::vector<bench::baseline> others{bench::measure_wheel(o, bar)};
     if (eal.empty()) {
-        started = bench::start_eal(o, own->huge, {});
+        started = bench::start_eal(bench::heap_mib(o), own->huge, {});
         if (!started.ok()) {
             return refuse(started.error());
         }

@@ -65,10 +65,12 @@ lastack::result<timewait_figures, std::string> measure_timewait(const timewait_o
 // The same records on the timer wheel.
 baseline measure_wheel(const timewait_options& o, progress& bar);
 
-// rte_timer and rte_hash, after EAL has been started: with these words, or, when there are none,
-// with what the two need for memory and nothing else.
-lastack::result<bool, std::string> start_eal(const timewait_options& o, bool huge,
+// Starts EAL with these words, or, when there are none, with so much memory and nothing else.
+lastack::result<bool, std::string> start_eal(std::size_t mib, bool huge,
                                              std::vector<std::string> words);
+// What rte_hash takes.
+std::size_t heap_mib(const timewait_options& o);
+// rte_timer and rte_hash, after EAL has been started.
 lastack::result<std::vector<baseline>, std::string> measure_dpdk(const timewait_options& o,
                                                                  progress& bar);
 

@@ -29,7 +29,10 @@ std::vector<std::string> default_addresses(const load& l, unsigned client_port) 
 }
 
 outcome choose_device(const load& l, lastack::runtime_options& options) {
-    if (l.wire == "ring" || l.wire == "null") {
+    if (l.wire == "ring") {
+        if (options.names_device()) {
+            return failure{"--wire " + l.wire + " takes no device; use --wire port"};
+        }
         options.use_ring_pair();
     } else if (l.wire == "memif") {
         // An abstract socket: no file is left. The server's side waits for the client's.
@@ -50,8 +53,17 @@ outcome choose_device(const load& l, lastack::runtime_options& options) {
 
 }  // namespace
 
+void set_up_null(load& l) {
+    l.server = {lastack::ipv4_address{server_address}, 80};
+    for (std::uint32_t i = 0; i < l.client_address_count; ++i) {
+        l.client_addresses.push_back(lastack::ipv4_address{client_addresses + (1u << 16) + i});
+    }
+    l.connections = l.connections == 0 ? 200'000 : l.connections;
+    l.time_wait = std::min<std::uint64_t>(l.time_wait, l.connections * l.runs + l.at_once);
+}
+
 outcome set_up_wire(load& l, lastack::runtime_options& options) {
-    const bool both_here = l.wire == "ring" || l.wire == "null";
+    const bool both_here = l.wire == "ring";
     if (both_here != (l.here == role::both)) {
         return failure{both_here
                            ? "--wire " + l.wire + " has both ends here: leave --role out"

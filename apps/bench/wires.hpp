@@ -13,4 +13,7 @@ namespace bench {
 // Completes `l` and the options for the wire that was asked for. The error says what to give.
 lastack::result<bool, std::string> set_up_wire(load& l, lastack::runtime_options& options);
 
+// Where server and clients are when there is no device: clients behind a gateway.
+void set_up_null(load& l);
+
 }  // namespace bench

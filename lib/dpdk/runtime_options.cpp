@@ -4,6 +4,8 @@
 #include "dpdk/eal.hpp"
 #include "lastack/options.hpp"
 
+#include <utility>
+
 namespace lastack {
 
 using outcome = result<bool, std::string>;
@@ -88,17 +90,23 @@ void runtime_options::set_listen(std::vector<std::uint16_t> tcp_ports) {
 }
 
 void runtime_options::add_eal_arguments(const std::vector<std::string>& arguments) {
-    if (!driver_chosen_ && dpdk::names_device(arguments)) {
-        config::forget_driver(*values_);
-        driver_chosen_ = true;
+    if (dpdk::names_device(arguments)) {
+        forget_default_device();
     }
     values_->eal.insert(values_->eal.end(), arguments.begin(), arguments.end());
 }
 
 void runtime_options::use_ring_pair() {
-    config::forget_driver(*values_);
+    forget_default_device();
     values_->port.ring_pair = true;
-    driver_chosen_ = true;
+}
+
+// Words that came since stay.
+void runtime_options::forget_default_device() {
+    if (!std::exchange(driver_chosen_, true)) {
+        std::erase(values_->eal, config::built_in().eal.front());
+        values_->kernel = {};
+    }
 }
 
 void runtime_options::set_workers(std::uint32_t count) {

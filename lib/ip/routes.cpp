@@ -9,14 +9,14 @@ namespace lastack::ip {
 namespace {
 
 // RFC 3021: a /31 has no broadcast address; nor has a /32.
-constexpr bool is_broadcast_of(const ipv4_prefix& p, ipv4_address a) {
-    return p.length <= 30 && p.contains(a) && (a.bits | p.mask()) == 0xffffffffu;
+constexpr std::optional<ipv4_address> broadcast_of(const ipv4_prefix& p) {
+    return p.length <= 30 ? std::optional{ipv4_address{p.address.bits | ~p.mask()}} : std::nullopt;
 }
 
 }  // namespace
 
 std::optional<route_error> route_table::add_address(ipv4_prefix prefix) {
-    if (!is_host(prefix.address) || prefix.length > 32 || is_broadcast_of(prefix, prefix.address)) {
+    if (!is_host(prefix.address) || prefix.length > 32 || broadcast_of(prefix) == prefix.address) {
         return route_error::not_a_host;
     }
     if (is_local(prefix.address)) {
@@ -26,6 +26,14 @@ std::optional<route_error> route_table::add_address(ipv4_prefix prefix) {
         return route_error::full;
     }
     addresses_[address_count_++] = prefix;
+    std::size_t at = own_slot(prefix.address);
+    while (!own_[at].is_any()) {
+        at = (at + 1) % own_.size();
+    }
+    own_[at] = prefix.address;
+    if (const auto broadcast = broadcast_of(prefix); broadcast && !is_broadcast(*broadcast)) {
+        broadcasts_[broadcast_count_++] = *broadcast;
+    }
     insert({prefix, {}, prefix.address});
     return std::nullopt;
 }
@@ -68,18 +76,13 @@ std::optional<route> route_table::lookup(ipv4_address destination) const {
     return std::nullopt;
 }
 
-bool route_table::is_local(ipv4_address a) const {
-    return std::ranges::any_of(addresses(), [a](const ipv4_prefix& p) { return p.address == a; });
-}
-
 bool route_table::is_on_link(ipv4_address a) const {
     return std::ranges::any_of(addresses(), [a](const ipv4_prefix& p) { return p.contains(a); });
 }
 
 bool route_table::is_broadcast(ipv4_address a) const {
-    return a.is_limited_broadcast() || std::ranges::any_of(addresses(), [a](const ipv4_prefix& p) {
-               return is_broadcast_of(p, a);
-           });
+    const auto end = broadcasts_.begin() + static_cast<std::ptrdiff_t>(broadcast_count_);
+    return a.is_limited_broadcast() || std::find(broadcasts_.begin(), end, a) != end;
 }
 
 // RFC 1122 3.2.1.3: 0.0.0.0/8 is 'this host on this network' and never on the wire but to boot.

@@ -3,7 +3,8 @@
 //
 // One list of routes, longest prefix first: the prefixes of our own addresses are on-link, the
 // others name a gateway, and the default gateway is the route 0.0.0.0/0. A stack has a handful of
-// each and a connection asks once, so a scan beats a trie. Filled at start; nothing allocates.
+// each and a connection asks once, so a scan beats a trie. Whether an address is ours is asked for
+// every packet: a hash set, with one word a slot. Filled at start; nothing allocates.
 #pragma once
 
 #include <array>
@@ -48,7 +49,13 @@ class route_table {
     // (nothing loops back here), any, loopback, multicast, broadcast.
     std::optional<route> lookup(ipv4_address destination) const;
 
-    bool is_local(ipv4_address a) const;
+    bool is_local(ipv4_address a) const {
+        std::size_t at = own_slot(a);
+        while (own_[at] != a && !own_[at].is_any()) {
+            at = (at + 1) % own_.size();
+        }
+        return !a.is_any() && own_[at] == a;
+    }
     // Within the prefix of one of our addresses.
     bool is_on_link(ipv4_address a) const;
     // The limited broadcast, or that of one of our prefixes.
@@ -64,12 +71,20 @@ class route_table {
         ipv4_address gateway{};  // any: on-link
         ipv4_address source{};
     };
+    // At most half full, so that a probe ends soon.
+    static constexpr std::size_t own_slots = std::size_t{2} * addresses_max;
+    static std::size_t own_slot(ipv4_address a) { return (a.bits * 0x9e3779b1u) >> (32 - 7); }
+    static_assert(own_slots == 1u << 7);
+
     bool is_host(ipv4_address a) const;
     void insert(const row& r);
     std::span<const row> rows() const { return {routes_.data(), route_count_}; }
 
+    std::array<ipv4_address, own_slots> own_{};  // open addressing; the any-address: empty
+    std::array<ipv4_address, addresses_max> broadcasts_{};  // of our prefixes, each once
     std::array<ipv4_prefix, addresses_max> addresses_{};
     std::array<row, routes_max> routes_{};
+    std::size_t broadcast_count_ = 0;
     std::size_t address_count_ = 0;
     std::size_t route_count_ = 0;
 };

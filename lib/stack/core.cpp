@@ -122,7 +122,6 @@ bool core::output(instant now) {
     // A quarter of the room stays free for ACK, FIN and RST.
     const bool more = tcp_->output(room - room / 4);
     flush_frames();
-    last_known_ = false;
     return more || tx_count_ > 0;
 }
 

@@ -174,10 +174,18 @@ class core {
     ip::path_mtu_cache path_mtus_;
     instant now_{};
     bool announced_ = false;
-    // The last destination resolved in this turn.
-    ipv4_address last_destination_{};
-    mac_address last_mac_{};
-    bool last_known_ = false;
+    // Where packets went lately: an entry is good for the millisecond in which it was made, so that
+    // a neighbour is seen in use and one that has moved is followed, and not after `forget_hops()`.
+    struct hop {
+        ipv4_address destination{};
+        tick made{};
+        mac_address mac{};
+    };
+    hop& hop_of(ipv4_address destination) {
+        return hops_[(destination.bits * 0x9e3779b1u) >> (32 - 6)];
+    }
+    void forget_hops() { hops_.fill({}); }
+    std::array<hop, 64> hops_{};
 
     std::array<tcp::arrival, burst_max> arrivals_{};
     std::array<event, events_max> events_{};

@@ -58,8 +58,9 @@ void core::finish_checksum(rte_mbuf* packet) const {
 
 void core::send_packet(rte_mbuf* packet) {
     const ipv4_address destination{load_be32(ip_header(packet) + 16)};
-    if (last_known_ && destination == last_destination_) {
-        send_frame(packet, last_mac_);
+    hop& known = hop_of(destination);
+    if (known.destination == destination && known.made == now_.to_tick()) {
+        send_frame(packet, known.mac);
         return;
     }
     const auto route = routes_.lookup(destination);
@@ -68,10 +69,8 @@ void core::send_packet(rte_mbuf* packet) {
         return;
     }
     if (const mac_address* mac = neighbours_.lookup(route->next_hop, now_)) {
-        last_destination_ = destination;
-        last_mac_ = *mac;
-        last_known_ = true;
-        send_frame(packet, last_mac_);
+        known = {destination, now_.to_tick(), *mac};
+        send_frame(packet, known.mac);
         return;
     }
     const ip::hold_result held = neighbours_.hold(route->next_hop, packet, now_);
@@ -160,7 +159,7 @@ void core::announce() {
 
 void core::neighbour_due(const ip::neighbour_event& e) {
     using kind = ip::neighbour_event::kind;
-    last_known_ = false;
+    forget_hops();
     if (e.what != kind::failed) {
         const auto route = routes_.lookup(e.address);
         if (route) {

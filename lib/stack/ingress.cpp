@@ -68,7 +68,7 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
         if (parse_frame(frame, arrivals_[n])) {
             tcp::arrival& a = arrivals_[n++];
             a.hash = tcp_->hash(a.key);
-            tcp_->prefetch(a.hash);
+            tcp_->prefetch(a);
         }
     }
     count.add(counter::rx_octets, octets);
@@ -182,7 +182,7 @@ void core::arp_input(rte_mbuf* frame) {
         tcp_->counters().add(*v.count);
     }
     if (v.learn) {
-        last_known_ = false;
+        forget_hops();
         const auto held = neighbours_.learned(packet->sender, packet->sender_mac, *v.learn, now_);
         for (rte_mbuf* m : held.view()) {
             send_frame(m, packet->sender_mac);

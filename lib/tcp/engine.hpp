@@ -124,7 +124,14 @@ class engine {
     engine& operator=(const engine&) = delete;
 
     std::uint64_t hash(const flow::key4& key) const { return hash_(key); }
-    void prefetch(std::uint64_t hash) const { connections_.prefetch(hash); }
+    // What input() will look at first. A SYN finds no connection, and FIN may bring one to
+    // TIME_WAIT.
+    void prefetch(const arrival& a) const {
+        connections_.prefetch(a.hash);
+        if ((a.segment.flags & (wire::tcp_flags::syn | wire::tcp_flags::fin)) != 0) {
+            time_wait_->prefetch(a.hash);
+        }
+    }
     // One turn: begin(), segments, deadlines, calls, output().
     void begin(instant now);
     void input(arrival& a);

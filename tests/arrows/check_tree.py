@@ -103,7 +103,7 @@ class Tree:
 
     def check_app_file(self, path):
         app = path.relative_to(self.source / "apps").parts[0]
-        allowed = {"include"} | ({"base", "flow", "timer", "teardown", "stack"} if app == "bench" else set())
+        allowed = {"include"} | ({"base", "wire", "flow", "timer", "teardown", "stack"} if app == "bench" else set())
         for quoted, angled in INCLUDE.findall(path.read_text()):
             target = self.resolve(quoted or angled)
             if target is not None and self.room_of(target) not in allowed:

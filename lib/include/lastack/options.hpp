@@ -72,6 +72,8 @@ class runtime_options {
     const std::vector<std::string>& foreign_settings() const { return foreign_settings_; }
 
   private:
+    void forget_default_device();
+
     std::unique_ptr<config::configuration> values_;
     bool driver_chosen_ = false;
     std::vector<std::string> foreign_settings_;
