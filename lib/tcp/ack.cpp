@@ -55,6 +55,7 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, 
     c.retries = 0;
     c.backoff = 0;
     c.soft_error = 0;
+    c.window_shut = false;
     if (c.loss != npos) {
         losses_[c.loss].sacked.acknowledge(c.snd_una);
     }
@@ -138,6 +139,7 @@ void engine::update_window(tcb& c, const wire::tcp_segment& s) {
         if (opened) {
             disarm(c, deadline_bits::retransmit);
             c.backoff = 0;
+            c.window_shut = false;
         }
     }
     if (opened && (c.snd.octets() > 0 || c.fin_queued)) {

@@ -150,6 +150,9 @@ void engine::complete_close(tcb& c) {
 }
 
 call_error engine::ended_error(const socket& s) const {
+    if (s.unreachable) {
+        return call_error::host_unreachable;  // R65: as Linux, the soft error instead of ETIMEDOUT
+    }
     switch (s.outcome) {
         case close_outcome::refused:
             return call_error::connection_refused;

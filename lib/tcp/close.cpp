@@ -258,9 +258,11 @@ void engine::free_connection(tcb& c, close_outcome outcome) {
     ++outcomes_[static_cast<std::size_t>(outcome)];
     closes_.add({now_.us, c.taken, c.key, outcome});
     const std::uint32_t s = c.socket;
+    const bool unreachable = c.soft_error != 0 && is_timeout(outcome);
     // The application takes an accepted connection with `opened`, also one that has ended by then.
     release_connection(c);
     if (s != npos) {
+        sockets_[s].unreachable = unreachable;
         end_socket(sockets_[s], outcome);
     }
 }

@@ -173,16 +173,20 @@ std::uint32_t engine::rto_ms(const tcb& c) const {
     return static_cast<std::uint32_t>(std::max<std::uint64_t>((backed_off + 999) / 1000, 1));
 }
 
+// R66: fire on time, not at the next back-off.
+std::uint32_t engine::within_user_timeout(const tcb& c, std::uint32_t wait_ms) const {
+    if (c.user_timeout_ms == 0) {
+        return wait_ms;
+    }
+    const auto spent = static_cast<std::uint32_t>(std::max(distance(c.first_retry, now_tick_), 0));
+    return std::min(wait_ms, std::max(c.user_timeout_ms - std::min(spent, c.user_timeout_ms), 1u));
+}
+
 void engine::arm_rto(tcb& c) {
     c.rtx = rtx_kind::rto;
-    std::uint32_t wait = rto_ms(c);
-    if (c.user_timeout_ms != 0 && c.retries > 0) {
-        // R66: fire on time, not at the next back-off.
-        const auto spent =
-            static_cast<std::uint32_t>(std::max(distance(c.first_retry, now_tick_), 0));
-        wait = std::min(wait, std::max(c.user_timeout_ms - std::min(spent, c.user_timeout_ms), 1u));
-    }
-    arm(c, deadline_bits::retransmit, now_tick_ + wait);
+    const std::uint32_t wait = rto_ms(c);
+    arm(c, deadline_bits::retransmit,
+        now_tick_ + (c.retries > 0 ? within_user_timeout(c, wait) : wait));
 }
 
 // RFC 8985 7.2: a probe after two round trips, at the latest when the RTO would be due.
@@ -204,38 +208,55 @@ void engine::arm_rto_or_probe(tcb& c) {
     arm_rto(c);
 }
 
-// R62, R65, R66. `why` names the limit that was met.
-bool engine::retries_exhausted(tcb& c, event& why) const {
-    const bool probing = c.rtx == rtx_kind::persist;
+// How many timeouts a closed connection has, as Linux counts: 8 while the RTO still grows; none
+// once it has reached its maximum, or after an ICMP error.
+std::uint32_t engine::orphan_retries(const tcb& c) const {
+    const bool alive = c.soft_error == 0 && rto_ms(c) < settings_.tcp_rto_max_ms;
+    const std::uint32_t unset = alive ? 8 : 0;
+    return settings_.tcp_orphan_retries != 0 ? settings_.tcp_orphan_retries : unset;
+}
+
+// R62, R65, R66: `spent` since the data that is now sent again was new. As on Linux the numbers of
+// retries are a measure of time, so that a long RTO does not stretch them.
+bool engine::retries_exhausted(const tcb& c, event& why) const {
     const auto spent = static_cast<std::uint32_t>(std::max(distance(c.first_retry, now_tick_), 0));
-    if (c.user_timeout_ms != 0 && c.retries > 0 && spent >= c.user_timeout_ms) {
-        why = event::user_timeout;
-        return true;
-    }
-    if (c.detached) {
-        // As Linux: 8 while the RTO still grows; none once it has reached its maximum, even if the
-        // peer answers every probe of its shut window, or after an ICMP error.
-        const bool hopeless = c.soft_error != 0 || rto_ms(c) >= settings_.tcp_rto_max_ms;
-        const std::uint32_t limit = settings_.tcp_orphan_retries != 0 ? settings_.tcp_orphan_retries
-                                    : hopeless                        ? 0
-                                                                      : 8;
-        why = event::orphan_timeout;
-        return c.retries >= limit || (probing && hopeless && c.backoff >= limit);
-    }
-    if (probing) {
-        why = event::probe_timeout;
-        return c.retries >= settings_.tcp_retries2;
-    }
     if (c.retries == 0) {
         return false;
     }
-    why = event::retransmit_timeout;
-    const std::uint32_t limit_ms =
-        c.user_timeout_ms != 0
-            ? c.user_timeout_ms
-            : model_timeout_ms(settings_.tcp_retries2, settings_.tcp_rto_min_us / 1000,
-                               settings_.tcp_rto_max_ms);
-    return spent >= limit_ms;
+    if (c.user_timeout_ms != 0) {
+        why = event::user_timeout;
+        return spent >= c.user_timeout_ms;
+    }
+    if (c.snd_wnd == 0 && !c.detached) {
+        // The peer has shrunk its window over what is under way (which RFC 9293 3.8.6 discourages):
+        // what is sent again serves as probe, and a peer that answers keeps the connection.
+        why = event::probe_timeout;
+        const std::uint32_t limit_ms = 2 * settings_.tcp_rto_max_ms;
+        const std::int32_t silent = distance(c.last_received, now_tick_);
+        return spent > limit_ms && silent > static_cast<std::int32_t>(limit_ms);
+    }
+    why = c.detached ? event::orphan_timeout : event::retransmit_timeout;
+    const std::uint32_t retries = c.detached ? orphan_retries(c) : settings_.tcp_retries2;
+    return spent >=
+           model_timeout_ms(retries, settings_.tcp_rto_min_us / 1000, settings_.tcp_rto_max_ms);
+}
+
+// Zero-window probes. A peer that answers keeps the connection for ever (RFC 9293 3.8.6.1), unless
+// the application has said how long (R66) or has gone (R62).
+bool engine::probes_exhausted(const tcb& c, event& why) const {
+    if (c.user_timeout_ms != 0 &&
+        distance(c.first_retry, now_tick_) >= static_cast<std::int32_t>(c.user_timeout_ms)) {
+        why = event::user_timeout;
+        return true;
+    }
+    if (!c.detached) {
+        why = event::probe_timeout;
+        return c.retries >= settings_.tcp_retries2;
+    }
+    why = event::orphan_timeout;
+    const std::uint32_t limit = orphan_retries(c);
+    const bool hopeless = c.soft_error != 0 || rto_ms(c) >= settings_.tcp_rto_max_ms;
+    return c.retries >= limit || (hopeless && c.backoff >= limit);
 }
 
 // RFC 6298 5.4 to 5.7. R24 and R65.
@@ -247,7 +268,7 @@ void engine::rto_expired(tcb& c) {
     if (c.retries == 0) {
         c.first_retry = now_tick_ - rto_ms(c);
     }
-    if (c.retries > 0 && retries_exhausted(c, why)) {
+    if (retries_exhausted(c, why)) {
         counters_.add(counter::abort_on_timeout);
         apply(c, why);
         return;
@@ -336,10 +357,11 @@ void engine::loss_probe_expired(tcb& c) {
 // RFC 9293 3.8.6.1: a closed window is probed for as long as the peer answers.
 void engine::persist_expired(tcb& c) {
     event why{};
-    if (c.retries == 0) {
+    if (!c.window_shut) {
+        c.window_shut = true;
         c.first_retry = now_tick_;
     }
-    if (retries_exhausted(c, why)) {
+    if (probes_exhausted(c, why)) {
         counters_.add(counter::abort_on_timeout);
         apply(c, why);
         return;
@@ -357,13 +379,14 @@ void engine::persist_expired(tcb& c) {
         if (send_segment(c, c.snd_nxt, n, flags::ack | flags::psh)) {
             c.snd_nxt += n;
             c.rtt_timing = false;
+            c.window_shut = false;
             arm_rto(c);
             return;
         }
     }
     send_control(c, c.snd_una - 1, flags::ack);
     c.rtx = rtx_kind::persist;
-    arm(c, deadline_bits::retransmit, now_tick_ + rto_ms(c));
+    arm(c, deadline_bits::retransmit, now_tick_ + within_user_timeout(c, rto_ms(c)));
 }
 
 void engine::arm_keepalive(tcb& c) {

@@ -388,7 +388,10 @@ class engine {
     void loss_probe_expired(tcb& c);
     void persist_expired(tcb& c);
     void keepalive_expired(tcb& c);
-    bool retries_exhausted(tcb& c, teardown::event& why) const;
+    std::uint32_t orphan_retries(const tcb& c) const;
+    bool retries_exhausted(const tcb& c, teardown::event& why) const;
+    bool probes_exhausted(const tcb& c, teardown::event& why) const;
+    std::uint32_t within_user_timeout(const tcb& c, std::uint32_t wait_ms) const;
     void arm_rto(tcb& c);
     void arm_rto_or_probe(tcb& c);
     void arm_keepalive(tcb& c);

@@ -56,6 +56,7 @@ struct socket {
     bool wants_completion = false;
     bool told_ended = false;
     bool wants_writable = false;  // send() came back short
+    bool unreachable = false;     // it timed out, and an ICMP error had said why
 };
 
 // Why a connection wants the wheel; each kind has one deadline in the tcb.
@@ -118,6 +119,7 @@ struct tcb {
     bool rtt_timing : 1 = false;        // rtt_seq is being timed
     bool oow_acked : 1 = false;         // last_oow_ack is meaningful
     bool challenged : 1 = false;        // last_challenge is meaningful
+    bool window_shut : 1 = false;       // being probed since first_retry
     bool rcv_fixed : 1 = false;         // rcv_limit was asked for (SO_RCVBUF) and does not grow
     flow::port_sharing sharing{};
 
@@ -146,7 +148,7 @@ struct tcb {
     seq32 high_rxt;                 // next to consider for retransmission
     std::uint32_t loss = npos;      // index of the loss_record
     std::uint32_t records = npos;   // index of the record_ends
-    tick first_retry;               // when the current series of retries began
+    tick first_retry;               // when what is now retried, or probed for, began to wait
 
     // Receiving.
     std::uint32_t reassembly = npos;  // index

@@ -247,6 +247,24 @@ TEST(fin_wait_1, orphan_gives_up_silently_after_eight_retries) {
     EXPECT_EQ(s.count(counter::abort_on_timeout), 1u);
 }
 
+// R62: eight retries stand for the time they take from the shortest RTO, about 102 s.
+TEST(fin_wait_1, a_long_round_trip_does_not_stretch_an_orphans_time) {
+    scenario_options o;
+    o.settings.tcp_early_retrans = 0;
+    checked_scenario s{o};
+    remote& r = s.new_remote();
+    r.send(seg("S"));
+    s.advance(500ms);
+    r.send(seg("."));
+    s.close(r.id);
+    r.heard();
+    s.advance(90s);
+    EXPECT_EQ(s.events(r.id), "opened");
+    EXPECT_LT(r.heard_segments().size(), 8u);
+    s.advance(150s);
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_orphan");
+}
+
 // R62
 TEST(fin_wait_1, orphan_retries_is_a_setting) {
     scenario_options o;

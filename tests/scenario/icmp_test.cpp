@@ -87,6 +87,43 @@ TEST(icmp, host_unreachable_ends_a_connection_being_opened) {
     EXPECT_EQ(s.events(r.id), "ended:host_unreachable");
 }
 
+TEST(icmp, time_exceeded_ends_an_attempt_to_connect) {  // R68
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    s.inject_icmp(11, 0, 0, quote(r, 0));
+    EXPECT_EQ(s.events(r.id), "ended:host_unreachable");
+}
+
+TEST(icmp, time_exceeded_is_what_an_open_connection_that_times_out_ends_with) {  // R65, R68
+    scenario_options o;
+    o.settings.tcp_retries2 = 3;
+    checked_scenario s{o};
+    remote& told = s.make_established();
+    remote& untold = s.make_established();
+    s.send(told.id, "abc");
+    s.send(untold.id, "abc");
+    s.inject_icmp(11, 0, 0, quote(told, 1));
+    EXPECT_EQ(s.events(told.id), "");
+    s.advance(60s);
+    EXPECT_EQ(s.events(told.id), "ended:timed_out_retransmit");
+    EXPECT_EQ(s.events(untold.id), "ended:timed_out_retransmit");
+    EXPECT_EQ(s.calls().receive(told.id).error(), call_error::host_unreachable);
+    EXPECT_EQ(s.calls().receive(untold.id).error(), call_error::timed_out);
+}
+
+TEST(icmp, a_soft_error_is_forgotten_when_the_peer_acknowledges) {  // R68
+    scenario_options o;
+    o.settings.tcp_retries2 = 3;
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    s.send(r.id, "abc");
+    s.inject_icmp(11, 0, 0, quote(r, 1));
+    r.send(seg("."));
+    s.send(r.id, "def");
+    s.advance(60s);
+    EXPECT_EQ(s.calls().receive(r.id).error(), call_error::timed_out);
+}
+
 // R62, R68
 TEST(icmp, a_pending_soft_error_ends_an_orphan_with_its_next_timeout) {
     scenario_options o;

@@ -77,6 +77,96 @@ TEST(window, unanswered_probes_of_an_orphan_end_it_sooner) {
     EXPECT_EQ(s.events(r.id), "ended:timed_out_orphan");
 }
 
+// Answers each probe with the window still shut, for as long as it comes.
+void answer_probes(scenario& s, remote& r, seconds how_long) {
+    for (seconds gone{0}; gone < how_long; gone += 1s) {
+        s.advance(1s);
+        if (r.heard() != "") {
+            r.send(seg(".").window(0));
+        }
+    }
+}
+
+TEST(window, answered_probes_keep_the_connection_for_ever) {  // R65
+    checked_scenario s;
+    remote& r = s.make_established();
+    r.send(seg(".").window(0));
+    s.send(r.id, "abc");
+    answer_probes(s, r, 2h);
+    EXPECT_EQ(s.events(r.id), "");
+    r.send(seg("."));
+    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+}
+
+TEST(window, user_timeout_ends_a_connection_whose_probes_are_answered) {  // R66
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_user_timeout(r.id, 10s));
+    r.send(seg(".").window(0));
+    s.send(r.id, "abc");
+    answer_probes(s, r, 10s);
+    EXPECT_EQ(s.events(r.id), "");
+    answer_probes(s, r, 1s);  // on time, not when the next probe would be due
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_user");
+}
+
+TEST(window, user_timeout_begins_anew_each_time_the_window_has_been_open) {  // R66
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_user_timeout(r.id, 10s));
+    for (int i = 0; i < 5; ++i) {
+        r.send(seg(".").window(0));
+        s.send(r.id, "abc");
+        answer_probes(s, r, 8s);
+        r.send(seg("."));
+        r.heard();
+        r.send(seg("."));
+        ASSERT_EQ(s.events(r.id), "") << i;
+    }
+}
+
+TEST(window,
+     an_orphan_whose_probes_are_answered_ends_when_the_rto_has_reached_its_maximum) {  // R62
+    scenario_options o;
+    o.settings.tcp_rto_max_ms = 8000;
+    checked_scenario s(o);
+    remote& r = s.make_established();
+    r.send(seg(".").window(0));
+    s.send(r.id, "abc");
+    s.close(r.id);
+    answer_probes(s, r, 10s);
+    EXPECT_EQ(s.events(r.id), "");
+    answer_probes(s, r, 20s);
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_orphan");
+}
+
+TEST(window, user_timeout_governs_the_probes_of_an_orphan_too) {  // R62, R66
+    checked_scenario s;
+    remote& r = s.make_established();
+    ASSERT_TRUE(s.calls().set_user_timeout(r.id, 3s));
+    r.send(seg(".").window(0));
+    s.send(r.id, "abc");
+    s.close(r.id);
+    answer_probes(s, r, 4s);
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_user");
+}
+
+TEST(window, shrunk_over_text_under_way_does_not_end_a_connection_that_answers) {  // R65
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, "abc");
+    r.send(seg(".").ack(1).window(0));
+    for (int i = 0; i < 3600; ++i) {
+        s.advance(2s);
+        if (r.heard() != "") {
+            r.send(seg(".").ack(1).window(0));
+        }
+    }
+    EXPECT_EQ(s.events(r.id), "");
+    s.advance(1000s);
+    EXPECT_EQ(s.events(r.id), "ended:timed_out_probe");
+}
+
 TEST(window, fin_waits_for_a_closed_window_and_is_probed_for) {
     checked_scenario s;
     remote& r = s.make_established();
