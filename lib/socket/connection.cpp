@@ -176,7 +176,7 @@ int table::accept(int fd, sockaddr* address, socklen_t* length, int flags) {
         return -EINVAL;
     }
     const std::uint32_t serial = d->serial;
-    patience p = patience_for(!d->non_blocking, d->options.receive_timeout_us);
+    patience p = patience_for(d, !d->non_blocking, d->options.receive_timeout_us);
     while (d->accept_head == npos) {
         if (const int end = pause(p); end != 0) {
             return end;
@@ -283,10 +283,7 @@ int table::finish_connect(int fd, int so_far) {
     description* d = find_tcp(fd, error);
     const std::uint32_t serial = d->serial;
     if (d->tcp == tcp_phase::syn_sent) {
-        patience p = patience_for(!d->non_blocking, d->options.send_timeout_us);
-        if (!p.blocking) {
-            return so_far;
-        }
+        patience p = patience_for(d, !d->non_blocking, d->options.send_timeout_us);
         while (d->tcp == tcp_phase::syn_sent) {
             if (const int end = pause(p); end != 0) {
                 return end == -EAGAIN ? so_far : end;
@@ -325,7 +322,7 @@ void table::disconnect(description& d) {
     }
     d.tcp = tcp_phase::closed;
     d.shut = 0;
-    d.eof = d.blocked = d.more = false;
+    d.eof = d.blocked = false;
     d.remote = {};
     take_port_again(d);
     notify(d, ~0u);
@@ -411,7 +408,7 @@ int table::close_lingering(description& d) {
         free_description(d);
         return 0;
     }
-    patience p = patience_for(true, -1);
+    patience p = patience_for(nullptr, true, -1);
     while (pool_[place].serial == serial && pool_[place].what == kind::tcp) {
         if (pause(p) != 0) {
             break;

@@ -50,15 +50,15 @@ struct description {
     std::uint8_t shut = 0;  // shut:: bits, the peer's FIN included
     bool eof = false;       // the peer's FIN came: read() is 0 from there on, errors or not
     bool blocked = false;   // send() came back short; `writable` has not come yet
-    bool more = false;      // corked by MSG_MORE alone
     bool non_blocking = false;
     bool close_on_exec = false;
     bool lingering = false;      // closed; waits for its FIN's ACK (R13)
     bool address_bound = false;  // bind() named one; it outlives a disconnect
     bool port_bound = false;
-    int fd = -1;               // -1: in an accept queue, or closed and lingering
-    int error = 0;             // SO_ERROR: a positive errno
-    std::uint32_t serial = 0;  // differs for each use of this place
+    int fd = -1;                 // -1: in an accept queue, or closed and lingering
+    int error = 0;               // SO_ERROR: a positive errno
+    std::uint32_t serial = 0;    // differs for each use of this place
+    std::uint32_t dry_turn = 0;  // the turn in which it last answered EAGAIN
     conn_id conn{};
     int backlog = 0;     // of a listener, as asked for
     listener_id port{};  // the stack's: what bind() took, what listens

@@ -202,7 +202,7 @@ int table::epoll_wait(int epoll, epoll_event* events, int count, int timeout_ms)
         return -EINVAL;
     }
     const std::uint32_t serial = d->serial;
-    patience p = patience_for(true, std::int64_t{timeout_ms} * 1000);
+    patience p = patience_for(nullptr, true, std::int64_t{timeout_ms} * 1000);
     turn(p);
     for (;;) {
         const int told = collect(*d, {events, static_cast<std::size_t>(count)});

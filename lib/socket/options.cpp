@@ -162,7 +162,6 @@ int table::set_tcp_option(description& d, int option, int value) {
             return 0;
         case TCP_CORK:
             o.cork = value != 0;
-            d.more = false;  // what MSG_MORE held back goes out
             return 0;
         case TCP_MAXSEG:
             if (value != 0 && out_of(mss_min, mss_max)) {

@@ -59,7 +59,7 @@ int table::poll(pollfd* descriptors, nfds_t count, int timeout_ms) {
     if (descriptors == nullptr && count > 0) {
         return -EFAULT;
     }
-    patience p = patience_for(true, std::int64_t{timeout_ms} * 1000);
+    patience p = patience_for(nullptr, true, std::int64_t{timeout_ms} * 1000);
     turn(p);
     for (;;) {
         if (const int ready = poll_once({descriptors, count}); ready > 0) {

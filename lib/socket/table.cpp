@@ -128,9 +128,10 @@ void table::close_all() {
 
 // --- waiting -------------------------------------------------------------------------------------
 
-table::patience table::patience_for(bool blocking, std::int64_t timeout_us) {
+table::patience table::patience_for(const description* d, bool blocking, std::int64_t timeout_us) {
     patience p;
     p.blocking = blocking && timeout_us != 0;
+    p.place = d == nullptr ? npos : place_of(*d);
     p.until_us = timeout_us < 0 || !p.blocking
                      ? -1
                      : options_.hooks.now_us(options_.hooks.context) + timeout_us;
@@ -143,14 +144,23 @@ void table::turn(patience& p) {
     (void)options_.hooks.wait(options_.hooks.context, 0);
 }
 
+// A program that reads until EAGAIN and goes on to the next descriptor gets its answer at once, so
+// that a busy peer cannot hold it. One that asks the same descriptor again, with no turn in
+// between, waits for it in a loop, and the core must turn.
+int table::pause_unblocked(patience& p) {
+    std::uint32_t* const dry = p.place == npos ? nullptr : &pool_[p.place].dry_turn;
+    if (p.looked || dry == nullptr || std::exchange(*dry, turns_) != turns_) {
+        return -EAGAIN;
+    }
+    p.looked = true;
+    const int refused = options_.hooks.wait(options_.hooks.context, 0);
+    return refused == EDEADLK ? -EAGAIN : -refused;
+}
+
 int table::pause(patience& p) {
     const socket_hooks& h = options_.hooks;
     if (!p.blocking) {
-        if (std::exchange(p.looked, true)) {
-            return -EAGAIN;
-        }
-        const int refused = h.wait(h.context, 0);
-        return refused == EDEADLK ? -EAGAIN : -refused;
+        return pause_unblocked(p);
     }
     std::int64_t left = -1;
     if (p.until_us >= 0) {
@@ -178,6 +188,7 @@ description* table::by_user(const event& e) {
 }
 
 void table::take(std::span<const event> events) {
+    ++turns_;
     for (const event& e : events) {
         if (description* const d = by_user(e)) {
             on_event(*d, e);

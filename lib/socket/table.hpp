@@ -80,9 +80,10 @@ class table {
     table(local_stack calls, const socket_layer_options& options)
         : calls_(calls), options_(options) {}
 
-    // How long a call may still wait. A call that may not looks twice, with a turn in between.
+    // How long a call may still wait.
     struct patience {
-        std::int64_t until_us = 0;  // of the clock; -1: no end
+        std::int64_t until_us = 0;   // of the clock; -1: no end
+        std::uint32_t place = npos;  // of a call that may not wait: of its descriptor
         bool blocking = false;
         bool looked = false;
     };
@@ -96,10 +97,11 @@ class table {
     int give_number(description& d);
     void give_back_number(description& d);
     void free_description(description& d);
-    patience patience_for(bool blocking, std::int64_t timeout_us);
+    patience patience_for(const description* d, bool blocking, std::int64_t timeout_us);
     void turn(patience& p);
     // 0: look again; -EAGAIN: no longer; or why waiting is refused.
     int pause(patience& p);
+    int pause_unblocked(patience& p);
     description* by_user(const event& e);
     std::uint64_t user_of(const description& d) const;
     void on_event(description& d, const event& e);
@@ -122,7 +124,7 @@ class table {
 
     // transfer.cpp
     std::size_t copy_out(description& d, vector_cursor& into, int flags);
-    std::size_t copy_in(description& d, vector_cursor& from, bool more);
+    std::size_t copy_in(description& d, vector_cursor& from, int flags);
     std::size_t unread(const description& d) const;
     int end_of_reading(description& d);
     int sending_refused(description& d);
@@ -160,6 +162,7 @@ class table {
     fixed_array<std::uint32_t> by_number_;  // descriptor to place + 1; 0: none
     int lowest_free_ = 0;                   // no number below it is free
     std::uint32_t serial_ = 0;
+    std::uint32_t turns_ = 0;
     std::uint32_t first_listener_ = npos;
 };
 

@@ -61,7 +61,7 @@ ssize_t table::receive(int fd, vector_cursor into, int flags) {
     const std::size_t wanted =
         (flags & MSG_WAITALL) != 0 ? into.left() : std::min<std::size_t>(into.left(), 1);
     const bool blocking = !d->non_blocking && (flags & MSG_DONTWAIT) == 0;
-    patience p = patience_for(blocking, d->options.receive_timeout_us);
+    patience p = patience_for(d, blocking, d->options.receive_timeout_us);
     std::size_t copied = 0;
     for (;;) {
         if ((flags & MSG_PEEK) != 0) {
@@ -127,12 +127,12 @@ ssize_t table::send(int fd, vector_cursor from, int flags) {
     }
     const std::uint32_t serial = d->serial;
     const bool blocking = !d->non_blocking && (flags & MSG_DONTWAIT) == 0;
-    patience p = patience_for(blocking, d->options.send_timeout_us);
+    patience p = patience_for(d, blocking, d->options.send_timeout_us);
     std::size_t sent = 0;
     for (;;) {
         int end = sending_refused(*d);
         if (end == 0 && d->tcp == tcp_phase::open) {
-            sent += copy_in(*d, from, (flags & MSG_MORE) != 0);
+            sent += copy_in(*d, from, flags);
             if (from.left() == 0) {
                 return static_cast<ssize_t>(sent);
             }
@@ -160,16 +160,16 @@ int table::sending_refused(description& d) {
     return !open || (d.shut & shut::write) != 0 ? -EPIPE : 0;
 }
 
-std::size_t table::copy_in(description& d, vector_cursor& from, bool more) {
-    if (more && !d.more && !d.options.connection.cork) {
-        (void)calls_.set_cork(d.conn, true);
-    }
-    const bool uncork = d.more && !more && !d.options.connection.cork;
-    d.more = more;
+// Scattered pieces are one write: only the last one ends it.
+std::size_t table::copy_in(description& d, vector_cursor& from, int flags) {
     std::size_t taken = 0;
     while (from.left() > 0) {
         const std::span<std::byte> piece = from.piece();
-        const auto n = calls_.send(d.conn, piece);
+        const bool last = piece.size() == from.left();
+        send_options how;
+        how.more = !last || (flags & MSG_MORE) != 0;
+        how.end_of_record = last && (flags & MSG_EOR) != 0;
+        const auto n = calls_.send(d.conn, piece, how);
         if (!n) {
             break;  // it has ended; the event that says how comes with the next turn
         }
@@ -179,9 +179,6 @@ std::size_t table::copy_in(description& d, vector_cursor& from, bool more) {
             d.blocked = true;
             break;
         }
-    }
-    if (uncork) {
-        (void)calls_.set_cork(d.conn, false);
     }
     return taken;
 }

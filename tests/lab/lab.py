@@ -57,9 +57,9 @@ def wait_until(condition, seconds, what):
 
 
 class Application:
-    """lastack-httpd or lastack-echo on the wire; `arguments` are its own, behind its `--`."""
+    """lastack-httpd, lastack-echo or another program on the wire; `arguments` are its own, behind its `--`."""
 
-    def __init__(self, name, *arguments, wire=None):
+    def __init__(self, name, *arguments, wire=None, program=None):
         self.wire = wire or lab_wire
         self.interface = WIRES[self.wire]["interface"]
         folder = pathlib.Path(tempfile.mkdtemp(dir=scratch))
@@ -72,7 +72,7 @@ class Application:
             lines += ["[kernel]", f'interface = "{self.interface}"', f'address = "{KERNEL}/24"']
         config.write_text("\n".join(lines).replace("'", '"') + "\n")
         self.log = folder / "log"
-        command = [str(binaries / f"lastack-{name}"), "--driver-config", str(config), "--address", f"{STACK}/24",
+        command = [str(program or binaries / f"lastack-{name}"), "--driver-config", str(config), "--address", f"{STACK}/24",
                    "--stats", "1", "--set", "lastack.connections=16384", "--set", "lastack.time_wait_records=65536",
                    *arguments]
         if self.wire == "af_packet":

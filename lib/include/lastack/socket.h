@@ -10,12 +10,12 @@
  * families EAFNOSUPPORT, other types ESOCKTNOSUPPORT or EPROTONOSUPPORT.
  *
  * Blocking: sockets block as on Linux unless O_NONBLOCK, SOCK_NONBLOCK or MSG_DONTWAIT says
- * otherwise. A call that waits turns the lcore meanwhile: it takes frames, runs timers and sends. A
- * call that would come back with EAGAIN, and poll() and epoll_wait() with a timeout of 0, turn it
- * once and look again, so a loop of non-blocking calls makes progress. Where waiting cannot work
- * (inside a callback of the same turn, or on a layer that was given no way to wait) the call is
- * refused with EDEADLK. Once the process has ended its connections, what would wait or come back
- * with EAGAIN fails with ESHUTDOWN: a program should then return.
+ * otherwise. There is no loop around a program; its calls that wait are the loop: they turn the
+ * lcore, which takes frames, runs timers and sends. So do poll() and epoll_wait(), at least once
+ * each, and a call that would answer EAGAIN on the same descriptor again without a turn in between.
+ * What is written leaves with the next turn. Where waiting cannot work the call is refused with
+ * EDEADLK: on a layer whose host has no way to wait. Once the process has stopped, what would wait
+ * fails with ESHUTDOWN: the program should then return.
  *
  * Different from Linux:
  *  - No call raises SIGPIPE: a broken connection is EPIPE, as if MSG_NOSIGNAL were always given.

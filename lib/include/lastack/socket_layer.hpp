@@ -32,7 +32,8 @@ struct socket_hooks {
     void* context = nullptr;
 
     // Waits until something may have happened on the stack, at most `timeout_us`, and has given the
-    // events to take() before it returns. 0: does not wait; takes a turn where that makes sense.
+    // events to take() before it returns. 0: does not wait; takes a turn where that makes sense,
+    // for a program may never wait otherwise.
     // Negative: no limit. Returns 0, or the errno with which the call is refused: EDEADLK where
     // waiting cannot work, EINTR, ESHUTDOWN. Other calls on the layer may run meanwhile (another
     // thread under the host's own lock): the waiting call looks its descriptor up again.
