@@ -12,6 +12,8 @@ function(lastack_room name)
     add_library(lastack_${name} STATIC ${sources})
     set(scope PUBLIC)
     target_link_libraries(lastack_${name} PRIVATE lastack_build_flags)
+    # So that the stack can be part of a shared object.
+    set_target_properties(lastack_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     set_property(GLOBAL APPEND PROPERTY lastack_compiled_rooms ${name})
   else()
     add_library(lastack_${name} INTERFACE)

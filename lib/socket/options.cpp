@@ -93,6 +93,12 @@ int table::set_option(int fd, int level, int option, const void* value, socklen_
     if (error == 0) {
         apply_options(*d);
     }
+    // What is held back goes out, each time.
+    if (error == 0 && level == IPPROTO_TCP && option == TCP_NODELAY && number != 0) {
+        (void)calls_.set_no_delay(d->conn, true);
+    } else if (error == 0 && level == IPPROTO_TCP && option == TCP_CORK && number == 0) {
+        (void)calls_.set_cork(d->conn, false);
+    }
     return error;
 }
 

@@ -338,6 +338,7 @@ class engine {
     void note_early_fin(tcb& c, seq32 fin_seq);
     bool fin_is_next(const tcb& c) const;
     reassembly* reassembly_of(tcb& c);
+    std::uint32_t window_room(const tcb& c) const;
     std::uint32_t receive_window(tcb& c);
     void consumed(tcb& c, std::uint32_t octets);
     void grow_receive_limit(tcb& c);
@@ -433,6 +434,7 @@ class engine {
     void take_options(tcb& c, const connection_options& o);
     template <class F>
     result<bool, call_error> change_options(conn_id id, F&& change);
+    result<bool, call_error> send_held_back(conn_id id, result<bool, call_error> changed);
 
     std::uint32_t new_socket(const flow::key4& key);
     void leave_accept_queue(tcb& c);

@@ -293,17 +293,19 @@ bool engine::fin_is_next(const tcb& c) const {
            reassemblies_[c.reassembly].fin_seq == c.rcv_nxt;
 }
 
-// RCV.WND to advertise now, in octets; notes the new right edge.
-std::uint32_t engine::receive_window(tcb& c) {
+// What is free of the receive limit, as far as a window can say it. Half of the buffer memory is
+// taken to be overhead.
+std::uint32_t engine::window_room(const tcb& c) const {
     const socket* const s = socket_of(c);
     const std::uint32_t held = (s == nullptr ? 0 : s->rx_memory) +
                                (c.reassembly == npos ? 0 : reassemblies_[c.reassembly].memory);
-    std::uint32_t window = held < c.rcv_limit ? (c.rcv_limit - held) / 2 : 0;
-    if (pressure_ == pressure::refuse_text) {
-        window = 0;
-    }
-    const std::uint32_t limit = c.wscale ? 65535u << c.rcv_wscale : 65535u;
-    window = std::min(window, limit);
+    const std::uint32_t room = held < c.rcv_limit ? (c.rcv_limit - held) / 2 : 0;
+    return std::min(room, c.wscale ? 65535u << c.rcv_wscale : 65535u);
+}
+
+// RCV.WND to advertise now, in octets; notes the new right edge.
+std::uint32_t engine::receive_window(tcb& c) {
+    std::uint32_t window = pressure_ == pressure::refuse_text ? 0 : window_room(c);
     const std::int32_t promised = distance(c.rcv_nxt, c.rcv_edge);
     const std::uint32_t open = promised > 0 ? static_cast<std::uint32_t>(promised) : 0;
     // RFC 9293 3.8.6.2.2: the edge moves by at least min(a segment, half the buffer), and never
@@ -323,9 +325,7 @@ void engine::consumed(tcb& c, std::uint32_t octets) {
     grow_receive_limit(c);
     const std::int32_t promised = distance(c.rcv_nxt, c.rcv_edge);
     const std::uint32_t open = promised > 0 ? static_cast<std::uint32_t>(promised) : 0;
-    const socket* const s = socket_of(c);
-    const std::uint32_t held = s == nullptr ? 0 : s->rx_memory;
-    const std::uint32_t could = held < c.rcv_limit ? (c.rcv_limit - held) / 2 : 0;
+    const std::uint32_t could = window_room(c);
     if (could >= open + 2 * std::uint32_t{c.mss_base} && could >= 2 * open) {
         c.ack_now = true;
         make_ready(c);

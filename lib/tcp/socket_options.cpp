@@ -127,17 +127,23 @@ result<bool, call_error> engine::set_user(conn_id id, std::uint64_t user) {
 result<bool, call_error> engine::set_linger(conn_id id, linger_option wanted) {
     return change_options(id, [&](connection_options& o) { o.linger = wanted; });
 }
-result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {
-    const auto changed = change_options(id, [&](connection_options& o) { o.no_delay = on; });
-    if (tcb* const c = tcb_of(id); changed && c != nullptr && on) {
-        c->push_now = c->push_now || has_unsent(*c);  // as Linux: what a cork holds back, too
+// As Linux: what Nagle, a cork or MSG_MORE holds back goes out now.
+result<bool, call_error> engine::send_held_back(conn_id id, result<bool, call_error> changed) {
+    if (tcb* const c = tcb_of(id); changed && c != nullptr) {
+        c->push_now = c->push_now || has_unsent(*c);
         c->more_follows = false;
         make_ready(*c);
     }
     return changed;
 }
+
+result<bool, call_error> engine::set_no_delay(conn_id id, bool on) {
+    const auto changed = change_options(id, [&](connection_options& o) { o.no_delay = on; });
+    return on ? send_held_back(id, changed) : changed;
+}
 result<bool, call_error> engine::set_cork(conn_id id, bool on) {
-    return change_options(id, [&](connection_options& o) { o.cork = on; });
+    const auto changed = change_options(id, [&](connection_options& o) { o.cork = on; });
+    return on ? changed : send_held_back(id, changed);
 }
 result<bool, call_error> engine::set_keepalive(conn_id id, keepalive_option wanted) {
     return change_options(id, [&](connection_options& o) { o.keepalive = wanted; });

@@ -38,7 +38,7 @@ std::string floating_lcore() {
 
 class running_eal {
   public:
-    running_eal() {
+    explicit running_eal(unsigned memory_mib) {
         std::string pattern = (std::filesystem::temp_directory_path() / "lastack-test-XXXXXX");
         if (mkdtemp(pattern.data()) == nullptr) {
             give_up("cannot make a directory in " +
@@ -54,7 +54,7 @@ class running_eal {
                                        "--iova-mode=va",
                                        "--log-level=error",
                                        "-m",
-                                       std::to_string(environment::memory_mib),
+                                       std::to_string(memory_mib),
                                        "--file-prefix=lastack-test-" + std::to_string(getpid()),
                                        floating_lcore()};
         std::vector<char*> argv;
@@ -98,8 +98,8 @@ std::string missing(const char* name, const rte_mempool* pool) {
 
 }  // namespace
 
-void environment::start() {
-    static running_eal eal;
+void environment::start(unsigned memory_mib) {
+    static const running_eal eal(memory_mib);
 }
 
 test_pools::test_pools(const pool_sizes& sizes) {

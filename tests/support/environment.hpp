@@ -28,10 +28,9 @@ struct pool_sizes {
 
 class environment {
   public:
-    static constexpr unsigned memory_mib = 128;
-
-    // Starts EAL; prints why and exits when it does not start. Calling it again costs nothing.
-    static void start();
+    // Starts EAL with so much memory; prints why and exits when it does not start. Calling it again
+    // costs nothing and changes nothing.
+    static void start(unsigned memory_mib = 128);
 };
 
 // Three pools of a core (stack::pools), freed at the end. Must outlive whatever holds their mbufs.
