@@ -54,6 +54,10 @@ constexpr std::array table{
            "(RFC 7323)."},
     option{"net.core.somaxconn", &s::somaxconn, "connections", 1, most, live,
            "Upper limit of a listener's backlog.", &s::connections, "lastack.connections"},
+    option{
+        "net.ipv4.ip_autobind_reuse", &s::ip_autobind_reuse, "", 0, 1, live,
+        "1 lets bind() to port 0 choose, when no port is unused, one whose holders and the caller "
+        "all said SO_REUSEADDR."},
     option{"net.ipv4.ip_default_ttl", &s::ip_default_ttl, "hops", 1, 255, live,
            "Time to live of packets sent, unless a connection has its own (IP_TTL)."},
     option{"net.ipv4.ip_local_port_range", &s::ip_local_port_range, "", 1, 65535, live,
@@ -86,9 +90,15 @@ constexpr std::array table{
            "TIME_WAIT records that may exist; lastack.time_wait_cap_policy says what happens at "
            "the limit.",
            &s::time_wait_records, "lastack.time_wait_records"},
+    option{"net.ipv4.tcp_migrate_req", &s::tcp_migrate_req, "", 0, 1, live,
+           "1 gives what a closing listener leaves, handshakes and connections not yet taken, to "
+           "another on the port with SO_REUSEPORT; 0 drops the first and resets the second."},
     option{"net.ipv4.tcp_orphan_retries", &s::tcp_orphan_retries, "retries", 0, 255, live,
            "Retransmissions, or zero-window probes, of a closed connection before it is given up; "
            "0 acts as 8."},
+    option{"net.ipv4.tcp_retries1", &s::tcp_retries1, "retries", 0, 255, live,
+           "Retransmissions after which the next hop is asked for by ARP anew; 3 is about 3 "
+           "seconds."},
     option{"net.ipv4.tcp_retries2", &s::tcp_retries2, "retries", 0, 255, live,
            "Retransmissions of data before a connection is given up; 15 is about 15 minutes."},
     option{"net.ipv4.tcp_rfc1337", &s::tcp_rfc1337, "", 0, 1, live,

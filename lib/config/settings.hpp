@@ -59,6 +59,7 @@ struct settings {
     std::uint32_t somaxconn = as_reserved;
 
     // net.ipv4
+    bool ip_autobind_reuse = false;
     std::uint32_t ip_default_ttl = 64;
     port_range ip_local_port_range{32768, 60999};
     bool tcp_abort_on_overflow = false;
@@ -72,7 +73,9 @@ struct settings {
     std::uint32_t tcp_max_orphans = as_reserved;
     std::uint32_t tcp_max_syn_backlog = as_reserved;
     std::uint32_t tcp_max_tw_buckets = as_reserved;
+    bool tcp_migrate_req = false;
     std::uint32_t tcp_orphan_retries = 0;  // 0 acts as 8
+    std::uint32_t tcp_retries1 = 3;
     std::uint32_t tcp_retries2 = 15;
     bool tcp_rfc1337 = true;
     buffer_limits tcp_rmem{4096, 131072, 6291456};  // octets

@@ -132,6 +132,13 @@ held_packets neighbour_table::learned(ipv4_address address, const mac_address& m
     return {};
 }
 
+void neighbour_table::doubt(ipv4_address next_hop) {
+    const auto slot = find(next_hop);
+    if (slot && entries_[*slot].state == phase::reachable) {
+        become_stale(*slot);
+    }
+}
+
 std::optional<neighbour_event> neighbour_table::next_event(instant now, std::uint32_t& budget) {
     if (!sweeping_) {
         if (now < next_sweep_) {

@@ -94,6 +94,10 @@ class neighbour_table {
     // Precondition: lookup(next_hop, now) gave nullptr.
     hold_result hold(ipv4_address next_hop, rte_mbuf* packet, instant now);
 
+    // What went to `next_hop` seems not to have arrived: if it is believed, its next use asks
+    // again.
+    void doubt(ipv4_address next_hop);
+
     // Takes in what an ARP packet says of its sender; gives back the packets that can now be sent
     // to `mac`. Preconditions, which judge_arp() ensures: the address is on-link, neither ours nor
     // a broadcast; `mac` is neither multicast nor zero.

@@ -84,6 +84,12 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
         const auto p = k.path_mtus_.lookup(remote, k.config_.port.mtu, at);
         return tcp::path{p.octets, p.dont_fragment};
     };
+    e.around.doubt_path = [](void* self, ipv4_address remote) {
+        core& k = *static_cast<core*>(self);
+        if (const auto route = k.routes_.lookup(remote)) {
+            k.neighbours_.doubt(route->next_hop);
+        }
+    };
     e.around.narrow_path = [](void* self, ipv4_address remote, std::uint16_t mtu,
                               std::uint16_t quoted_length, instant at) {
         core& k = *static_cast<core*>(self);

@@ -259,6 +259,16 @@ bool engine::probes_exhausted(const tcb& c, event& why) const {
     return c.retries >= limit || (hopeless && c.backoff >= limit);
 }
 
+// RFC 9293 3.8.3: after R1 the layer below is told that it may be at fault.
+void engine::doubt_path_if_late(const tcb& c) {
+    const auto spent = static_cast<std::uint32_t>(std::max(distance(c.first_retry, now_tick_), 0));
+    const std::uint32_t limit_ms = model_timeout_ms(
+        settings_.tcp_retries1, settings_.tcp_rto_min_us / 1000, settings_.tcp_rto_max_ms);
+    if (c.retries > 0 && spent >= limit_ms) {
+        config_.around.doubt_path(config_.around.context, c.key.remote);
+    }
+}
+
 // RFC 6298 5.4 to 5.7. R24 and R65.
 void engine::rto_expired(tcb& c) {
     if (c.snd_una == c.snd_nxt) {
@@ -274,6 +284,7 @@ void engine::rto_expired(tcb& c) {
         return;
     }
     counters_.add(counter::timeouts);
+    doubt_path_if_late(c);
     enter_loss(c);
     if (c.retries < 255) {
         ++c.retries;

@@ -73,6 +73,8 @@ struct host {
     ipv4_address (*source_for)(void* context, ipv4_address remote) = nullptr;
     bool (*is_local)(void* context, ipv4_address address) = nullptr;
     path (*path_to)(void* context, ipv4_address remote, instant now) = nullptr;
+    // What is sent to `remote` seems not to arrive: ask the next hop anew (RFC 9293 3.8.3).
+    void (*doubt_path)(void* context, ipv4_address remote) = nullptr;
     // A believable 'fragmentation needed' (RFC 1191): the router's MTU (0: it does not say) and the
     // length of the packet it quotes. True when the path became narrower.
     bool (*narrow_path)(void* context, ipv4_address remote, std::uint16_t mtu,
@@ -254,7 +256,10 @@ class engine {
     listener_id find_listener(const flow::key4& key, std::uint64_t hash) const;
     bool may_bind(ipv4_address local, std::uint16_t port, flow::port_sharing wanted,
                   const listener* but) const;
-    std::uint16_t choose_port(ipv4_address local);
+    std::uint16_t choose_port(ipv4_address local, flow::port_sharing sharing);
+    listener_id heir_of(const flow::key4& key, std::uint64_t hash) const;
+    bool migrate(socket& s);
+    listener* listener_of(syn_record& r);
     bool reserve_time_wait(listener& l, std::uint32_t time_wait_ms);
     void release_port(listener_id id);
     bool is_bound(std::uint16_t port) const { return bound_[port] != 0; }
@@ -389,6 +394,7 @@ class engine {
     void loss_probe_expired(tcb& c);
     void persist_expired(tcb& c);
     void keepalive_expired(tcb& c);
+    void doubt_path_if_late(const tcb& c);
     std::uint32_t orphan_retries(const tcb& c) const;
     bool retries_exhausted(const tcb& c, teardown::event& why) const;
     bool probes_exhausted(const tcb& c, teardown::event& why) const;

@@ -37,15 +37,20 @@ bool engine::may_bind(ipv4_address local, std::uint16_t port, flow::port_sharing
     return may;
 }
 
-// A port that nobody has at this address, whatever they would allow; 0 when there is none.
-std::uint16_t engine::choose_port(ipv4_address local) {
-    return ports_->any([&](std::uint16_t port) {
+// A port that nobody has at this address, whatever they would allow; if ip_autobind_reuse says so,
+// else one that all share by SO_REUSEADDR. 0 when there is none.
+std::uint16_t engine::choose_port(ipv4_address local, flow::port_sharing sharing) {
+    const std::uint16_t unused = ports_->any([&](std::uint16_t port) {
         bool free = port_owners_->count(local, port) == 0;
         each_bound(port, [&](const listener& l, std::uint16_t) {
             free = free && !overlap(l.address, local);
         });
         return free;
     });
+    if (unused != 0 || !settings_.ip_autobind_reuse || !sharing.addr) {
+        return unused;
+    }
+    return ports_->any([&](std::uint16_t port) { return may_bind(local, port, {true}, nullptr); });
 }
 
 result<listener_id, call_error> engine::bind(const endpoint& local, const port_options& o) {
@@ -57,7 +62,7 @@ result<listener_id, call_error> engine::bind(const endpoint& local, const port_o
         return failure{call_error::address_not_available};
     }
     const flow::port_sharing sharing = sharing_of(o);
-    const std::uint16_t port = local.port != 0 ? local.port : choose_port(address);
+    const std::uint16_t port = local.port != 0 ? local.port : choose_port(address, sharing);
     if (port == 0 || (local.port != 0 && !may_bind(address, port, sharing, nullptr))) {
         return failure{call_error::address_in_use};
     }
@@ -172,6 +177,36 @@ std::uint32_t engine::listeners() const {
     return open;
 }
 
+// R05: where tcp_migrate_req says so, who else listens on the port with SO_REUSEPORT takes over
+// what a listener that has closed leaves.
+listener_id engine::heir_of(const flow::key4& key, std::uint64_t hash) const {
+    const listener_id heir = settings_.tcp_migrate_req ? find_listener(key, hash) : listener_id{};
+    const listener* const l = alive(heir);
+    return l != nullptr && l->sharing.port ? heir : listener_id{};
+}
+
+bool engine::migrate(socket& s) {
+    tcb& c = tcbs_[s.connection];
+    const listener_id heir = heir_of(c.key, c.hash);
+    if (heir == listener_id{}) {
+        return false;
+    }
+    s.listener = c.listener = heir;
+    ++alive(heir)->waiting;
+    return true;
+}
+
+// The listener a handshake is for; nullptr when it has closed.
+listener* engine::listener_of(syn_record& r) {
+    if (alive(r.listener) == nullptr) {
+        r.listener = heir_of(r.key, r.hash);
+        if (listener* const heir = alive(r.listener)) {
+            ++heir->syn_received;
+        }
+    }
+    return alive(r.listener);
+}
+
 // R05: what is still in SYN_RECEIVED vanishes silently, what nobody has taken yet is reset.
 result<bool, call_error> engine::close_listener(listener_id id) {
     listener* const l = alive(id);
@@ -184,6 +219,9 @@ result<bool, call_error> engine::close_listener(listener_id id) {
         const std::uint32_t at = (told_head_ + i) % sockets_.capacity();
         socket& s = sockets_[ring[at]];
         if ((s.pending & event_bits::opened) == 0 || s.listener != id) {
+            continue;
+        }
+        if (s.connection != npos && migrate(s)) {
             continue;
         }
         s.pending = 0;

@@ -199,7 +199,7 @@ void engine::drop_syn_record(std::uint32_t index) {
 
 void engine::syn_record_input(arrival& a, std::uint32_t index) {
     syn_record& r = syns_[index];
-    if (alive(r.listener) == nullptr) {
+    if (listener_of(r) == nullptr) {
         drop_syn_record(index);
         answer_reset(a.key, a.segment, a.tos, event::listener_closed);  // R05
         return;
@@ -278,7 +278,7 @@ void engine::answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ac
 
 void engine::syn_record_deadline(std::uint32_t index) {
     syn_record& r = syns_[index];
-    if (alive(r.listener) == nullptr || r.retries >= settings_.tcp_synack_retries) {
+    if (listener_of(r) == nullptr || r.retries >= settings_.tcp_synack_retries) {
         counters_.add(counter::attempt_fails);
         drop_syn_record(index);
         return;

@@ -239,7 +239,7 @@ struct listener {
     bool listening = false;
     flow::port_sharing sharing{};
     connection_options connections{};
-    std::uint32_t time_wait_ms = 0;  // 0: lastack.time_wait_ms
+    std::uint32_t time_wait_ms = 0;    // 0: lastack.time_wait_ms
     bool hold_until_accepted = false;  // `opened` is not yet accept()
     std::uint32_t backlog = 0;
     std::uint32_t syn_received = 0;  // records

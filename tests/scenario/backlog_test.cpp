@@ -5,13 +5,6 @@
 namespace lastack::test {
 namespace {
 
-// Completes the handshake without the application taking the event: the frame only goes in.
-void feed(scenario& s, remote& r, const seg& say) {
-    rte_mbuf* m = make_frame(s.pools().data, r.packet(say));
-    ASSERT_NE(m, nullptr);
-    s.core().input({&m, 1}, s.now());
-}
-
 // R75
 TEST(backlog, a_flood_of_syns_takes_records_and_never_connections) {
     checked_scenario s;

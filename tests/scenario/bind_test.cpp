@@ -290,5 +290,113 @@ TEST(bind, an_address_that_is_not_ours_is_not_available) {  // R56
               call_error::address_not_available);
 }
 
+TEST(bind, ip_autobind_reuse_lets_port_zero_share_when_none_is_unused) {  // R57
+    scenario_options o;
+    o.settings.ip_local_port_range = {40000, 40000};
+    checked_scenario s(o);
+    ASSERT_TRUE(s.calls().bind({ipv4_address{}, 0}, reuse_addr));
+    EXPECT_EQ(s.calls().bind({ipv4_address{}, 0}, reuse_addr).error(), call_error::address_in_use);
+    auto changed = s.core().settings();
+    changed.ip_autobind_reuse = true;
+    s.core().apply_settings(changed);
+    EXPECT_EQ(s.calls().bind({ipv4_address{}, 0}).error(), call_error::address_in_use);
+    const auto shared = s.calls().bind({ipv4_address{}, 0}, reuse_addr);
+    ASSERT_TRUE(shared.ok());
+    EXPECT_EQ(s.calls().local_endpoint(*shared)->port, 40000);
+}
+
+TEST(bind, an_abort_frees_the_bound_port_and_its_tuple_at_once) {  // R15
+    checked_scenario s;
+    const endpoint at{stack_address, 5000};
+    remote& r = s.new_remote({}, 0);
+    for (int i = 0; i < 3; ++i) {
+        const auto bound = s.calls().bind(at);
+        ASSERT_TRUE(bound.ok()) << i;
+        const auto id = s.calls().connect({peer_address, r.port}, {.bound = *bound});
+        ASSERT_TRUE(id.ok()) << i;
+        s.turn();
+        r.send(seg("S."));
+        ASSERT_EQ(s.state_of(*id), state::established);
+        s.abort(*id);
+        EXPECT_TRUE(r.last().tcp.has(wire::tcp_flags::rst));
+        r.next_seq = 0;
+    }
+}
+
+// --- tcp_migrate_req -----------------------------------------------------------------------------
+
+// Two listeners on port 80; `left` closes once the peer has said what `say` says.
+struct group {
+    explicit group(bool migrate) : s(options_for(migrate)) {
+        other = *s.calls().listen(here, {.port = reuse_port});
+    }
+    static scenario_options options_for(bool migrate) {
+        auto o = listening(reuse_port);
+        o.settings.tcp_migrate_req = migrate;
+        return o;
+    }
+    checked_scenario s;
+    listener_id other{};
+};
+
+TEST(tcp_migrate_req, gives_a_handshake_to_another_listener_of_the_group) {  // R05
+    for (const bool migrate : {false, true}) {
+        group g(migrate);
+        std::vector<remote*> half;
+        for (int i = 0; i < 8; ++i) {
+            half.push_back(&g.s.make_syn_received());
+        }
+        ASSERT_TRUE(g.s.calls().close_listener(g.s.listener()));
+        int opened = 0;
+        int reset = 0;
+        for (remote* r : half) {
+            r->heard();
+            r->send(seg("."));
+            const auto said = r->heard_segments();
+            reset += !said.empty() && said[0].tcp.has(wire::tcp_flags::rst) ? 1 : 0;
+            opened += g.s.state_of(r->id) == state::established ? 1 : 0;
+        }
+        EXPECT_EQ(opened + reset, 8);
+        if (migrate) {
+            EXPECT_EQ(opened, 8);
+        } else {
+            EXPECT_GT(reset, 0);
+            EXPECT_GT(opened, 0);
+        }
+        // The counts of who is left are right: its backlog still works.
+        ASSERT_TRUE(g.s.calls().close_listener(g.other));
+    }
+}
+
+// R05
+TEST(tcp_migrate_req, gives_what_nobody_has_taken_to_another_listener_of_the_group) {
+    for (const bool migrate : {false, true}) {
+        group g(migrate);
+        std::vector<remote*> all;
+        for (int i = 0; i < 8; ++i) {
+            all.push_back(&g.s.make_syn_received());
+            all.back()->heard();
+        }
+        for (remote* r : all) {
+            feed(g.s, *r, seg("."));
+        }
+        ASSERT_TRUE(g.s.calls().close_listener(g.s.listener()));
+        int opened = 0;
+        g.s.on_event = [&](const event& e) {
+            opened += (e.what & event_bits::opened) != 0 ? 1 : 0;
+            EXPECT_EQ(e.listener, g.other);
+        };
+        g.s.turn();
+        int reset = 0;
+        for (remote* r : all) {
+            reset += r->last().tcp.has(wire::tcp_flags::rst) ? 1 : 0;
+        }
+        EXPECT_EQ(opened + reset, 8);
+        EXPECT_EQ(reset == 0, migrate) << reset;
+        EXPECT_EQ(g.s.tcp().listener_table()[g.other.index].waiting, 0u);
+        g.s.on_event = nullptr;
+    }
+}
+
 }  // namespace
 }  // namespace lastack::test

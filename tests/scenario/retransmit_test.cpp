@@ -114,6 +114,20 @@ TEST(retransmit, tail_loss_is_probed_before_the_rto) {
     EXPECT_EQ(s.count(counter::timeouts), 0u);
 }
 
+TEST(retransmit, after_tcp_retries1_the_next_hop_is_asked_for_anew) {  // R65
+    auto o = without_probe();
+    o.settings.tcp_retries1 = 5;  // as long as 12.6 s
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    s.advance(1s);
+    s.heard_arp();
+    s.send(r.id, "abc");
+    s.advance(11s);
+    EXPECT_TRUE(s.heard_arp().empty());
+    s.advance(15s);
+    EXPECT_FALSE(s.heard_arp().empty());
+}
+
 // R66
 TEST(retransmit, user_timeout_aborts_on_time) {
     checked_scenario s{without_probe()};

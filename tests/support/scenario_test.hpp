@@ -27,6 +27,13 @@ inline std::string octets(std::size_t n, std::size_t from = 0) {
     return s;
 }
 
+// The peer says it, and the stack takes it in; the rest of the turn is to come.
+inline void feed(scenario& s, remote& r, const seg& say) {
+    rte_mbuf* m = make_frame(s.pools().data, r.packet(say));
+    ASSERT_NE(m, nullptr);
+    s.core().input({&m, 1}, s.now());
+}
+
 // When each of the segments was heard, in milliseconds after `start`.
 inline std::vector<std::int64_t> times_ms(const std::vector<heard_segment>& segments,
                                           instant start) {
