@@ -78,9 +78,6 @@ class timewait_run {
     void enter(std::span<const std::uint64_t> hashes,
                std::span<const time_wait_entry<Key>> records) {
         for (const std::uint64_t h : hashes) {
-            table_->prefetch_bucket(h);
-        }
-        for (const std::uint64_t h : hashes) {
             table_->prefetch_room(h);
         }
         for (std::size_t i = 0; i < hashes.size(); ++i) {
@@ -105,6 +102,7 @@ class timewait_run {
                 records[i].window = 512;
                 records[i].timestamps = true;
                 hashes[i] = hash(records[i].key);
+                table_->prefetch_bucket(hashes[i]);
             }
             now_ =
                 filled_from_ + static_cast<std::uint32_t>(std::uint64_t{from} * fill_ms / entries_);
@@ -126,6 +124,7 @@ class timewait_run {
             for (std::uint32_t i = 0; i < burst; ++i) {
                 make_key(pick_.next(), port, keys[i]);
                 hashes[i] = hash(keys[i]);
+                table_->prefetch(hashes[i]);
             }
             table_->find_burst(hashes, keys, found);
             on_found(hashes, found);

@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/prefetch.hpp"
 #include "base/region.hpp"
 #include "flow/tag_group.hpp"
 #include "lastack/result.hpp"
@@ -34,8 +35,8 @@ class connection_table {
     void prefetch(std::uint64_t hash) const {
         if (size_ != 0) {
             const std::uint32_t first = bucket_of(hash, bucket_count_);
-            __builtin_prefetch(&buckets_[first]);
-            __builtin_prefetch(&buckets_[other_bucket(first, tag_of(hash), bucket_count_)]);
+            prefetch_to_read(&buckets_[first]);
+            prefetch_to_read(&buckets_[other_bucket(first, tag_of(hash), bucket_count_)]);
         }
     }
 

@@ -37,7 +37,8 @@ constexpr std::uint32_t bucket_of(std::uint64_t hash, std::uint32_t buckets) {
 constexpr std::uint32_t other_bucket(std::uint32_t bucket, std::uint16_t tag,
                                      std::uint32_t buckets) {
     const std::uint32_t offset = reduce(tag * 0x9e3779b1u, buckets);
-    return offset >= bucket ? offset - bucket : offset + buckets - bucket;
+    // No branch: it would be as likely as not.
+    return offset - bucket + (buckets & (0u - static_cast<std::uint32_t>(offset < bucket)));
 }
 
 // Bit i is set where tags[i] == tag, for i in [0, 8).

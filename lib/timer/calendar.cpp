@@ -3,6 +3,8 @@
 
 #include <cstring>
 
+#include "base/prefetch.hpp"
+
 namespace lastack::timer {
 
 namespace {
@@ -38,7 +40,8 @@ void calendar::push(std::uint32_t at, std::uint32_t entry) {
     const std::uint32_t place = ahead < static_cast<std::int32_t>(span)
                                     ? (today_ + static_cast<std::uint32_t>(ahead)) % span
                                     : beyond;
-    if (heads_[place] == none || chunks_[heads_[place] - 1].count == chunk_entries) {
+    stack& to = days_[place];
+    if (to.top == none || to.count == chunk_entries) {
         std::uint32_t fresh = free_;
         if (fresh != none) {
             free_ = chunks_[fresh - 1].next;
@@ -46,15 +49,13 @@ void calendar::push(std::uint32_t at, std::uint32_t entry) {
             LASTACK_ASSERT(unused_ < chunks_.size());
             fresh = ++unused_;
         }
-        chunks_[fresh - 1].next = heads_[place];
-        chunks_[fresh - 1].count = 0;
-        heads_[place] = fresh;
+        chunks_[fresh - 1].next = to.top;
+        to = {fresh, 0};
         if (place != beyond) {
             occupied_[place / 64] |= std::uint64_t{1} << (place % 64);
         }
     }
-    chunk& top = chunks_[heads_[place] - 1];
-    top.entries[top.count++] = entry;
+    chunks_[to.top - 1].entries[to.count++] = entry;
     ++size_;
 }
 
@@ -71,22 +72,26 @@ std::uint32_t calendar::first_ahead(std::uint32_t limit, std::uint32_t passed) c
 }
 
 std::size_t calendar::take_from(std::uint32_t place, std::span<std::uint32_t> out) {
-    const std::uint32_t head = heads_[place];
-    if (head == none || out.empty()) {
+    stack& from = days_[place];
+    if (from.top == none || out.empty()) {
         return 0;
     }
-    chunk& top = chunks_[head - 1];
-    const std::size_t count = std::min<std::size_t>(out.size(), top.count);
-    top.count -= static_cast<std::uint32_t>(count);
-    std::memcpy(out.data(), &top.entries[top.count], count * sizeof(std::uint32_t));
+    chunk& top = chunks_[from.top - 1];
+    const std::size_t count = std::min<std::size_t>(out.size(), from.count);
+    from.count -= static_cast<std::uint32_t>(count);
+    std::memcpy(out.data(), &top.entries[from.count], count * sizeof(std::uint32_t));
     size_ -= static_cast<std::uint32_t>(count);
-    if (top.count == 0) {
-        heads_[place] = top.next;
-        if (heads_[place] == none && place != beyond) {
+    if (from.count == 0) {
+        const std::uint32_t emptied = from.top;
+        from = {top.next, chunk_entries};
+        if (from.top != none) {
+            prefetch_to_read(&chunks_[from.top - 1]);
+            prefetch_to_read(&chunks_[from.top - 1].entries.back());
+        } else if (place != beyond) {
             occupied_[place / 64] &= ~(std::uint64_t{1} << (place % 64));
         }
         top.next = free_;
-        free_ = head;
+        free_ = emptied;
     }
     return count;
 }
@@ -97,7 +102,7 @@ bool calendar::ready(std::uint32_t now) const {
         return false;
     }
     const std::uint32_t limit = std::min(static_cast<std::uint32_t>(passed) + 1, span);
-    return heads_[beyond] != none || first_ahead(limit) < limit;
+    return days_[beyond].top != none || first_ahead(limit) < limit;
 }
 
 std::size_t calendar::take(std::uint32_t now, std::span<std::uint32_t> out) {
@@ -130,7 +135,7 @@ std::optional<std::uint32_t> calendar::earliest() const {
     if (size_ == 0) {
         return std::nullopt;
     }
-    return heads_[beyond] != none ? today_ : today_ + first_ahead(span);
+    return days_[beyond].top != none ? today_ : today_ + first_ahead(span);
 }
 
 }  // namespace lastack::timer

@@ -2,9 +2,9 @@
 // A calendar queue: 32-bit entries in the order of coarse ticks, from one fixed pool of memory.
 //
 // This is the expiry order of the TIME_WAIT lanes. A ring of `span` days, one a coarse tick; a day
-// is a stack of 128-byte chunks of 30 entries, of which only the top one is partly filled. However
-// the entries are spread over the days, `entries_max` of them fit into entries_max / 30 + span
-// chunks: 4.27 B an entry and half a megabyte. Entries of one day come in no order. An entry cannot
+// is a stack of 128-byte chunks of 31 entries, of which only the top one is partly filled. However
+// the entries are spread over the days, `entries_max` of them fit into entries_max / 31 + span
+// chunks: 4.13 B an entry and half a megabyte. Entries of one day come in no order. An entry cannot
 // be removed; its user drops or pushes it again when it comes up, and must not hold more than
 // entries_max at once (one a slot, see flow/time_wait_table.hpp).
 //
@@ -55,13 +55,18 @@ class calendar {
     std::optional<std::uint32_t> earliest() const;
 
   private:
-    static constexpr std::uint32_t chunk_entries = 30;
+    static constexpr std::uint32_t chunk_entries = 31;
     static constexpr std::uint32_t none = 0;  // chunk numbers are one more than the index
 
     struct alignas(128) chunk {
         std::uint32_t next;
-        std::uint32_t count;
         std::array<std::uint32_t, chunk_entries> entries;
+    };
+    // A day's stack of chunks. The fill of the top one stands here, so that a push only stores to
+    // the chunk's line and waits for nothing.
+    struct stack {
+        std::uint32_t top = none;
+        std::uint32_t count = 0;
     };
     static_assert(sizeof(chunk) == 128);
 
@@ -76,7 +81,7 @@ class calendar {
     std::uint32_t unused_ = 0;   // chunks never used yet, from this index on
     std::uint32_t today_ = 0;    // nothing lies before it
     std::uint32_t size_ = 0;
-    std::array<std::uint32_t, span + 1> heads_{};  // the last one: beyond the ring
+    std::array<stack, span + 1> days_{};  // the last one: beyond the ring
     std::array<std::uint64_t, span / 64> occupied_{};
 };
 

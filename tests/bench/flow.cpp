@@ -140,6 +140,7 @@ void look_up(benchmark::State& state) {
         for (std::size_t i = 0; i < burst; ++i) {
             keys[i] = key_of(pick.next(), Hit ? 80 : 81, Key{});
             hashes[i] = hash(keys[i]);
+            full.table.prefetch(hashes[i]);
         }
         full.table.find_burst(hashes, keys, found);
         if constexpr (Restart) {

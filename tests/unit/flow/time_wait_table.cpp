@@ -466,6 +466,43 @@ TYPED_TEST(time_wait_table_of, equal_hashes_fill_two_buckets_and_the_stash) {
     EXPECT_EQ(t.stashed(), 0u);
 }
 
+// Keys with one home and many other buckets: the home counts its strays to 127 and lets no more go.
+TYPED_TEST(time_wait_table_of, a_home_has_so_many_strays_as_it_can_count) {
+    auto t = make<TypeParam>(20'000);
+    const auto buckets =
+        static_cast<std::uint32_t>(20'000ull * 1000 / (8 * (sizeof(TypeParam) == 12 ? 885 : 935))) +
+        4;
+    std::vector<std::uint64_t> hashes;
+    for (std::uint64_t n = 1; hashes.size() < 300; ++n) {
+        for (std::uint64_t low = 0; low < 0x1'0000'0000; low += 0x10'0000) {
+            const std::uint64_t candidate = n << 48 | low;
+            if (buckets_of(candidate, buckets).home == buckets / 2) {
+                hashes.push_back(candidate);
+                break;
+            }
+        }
+    }
+    for (std::uint32_t n = 0; n < hashes.size(); ++n) {
+        const enter_status status =
+            t.enter(hashes[n], entry_of<TypeParam>(n), minute, tick{0}).status;
+        ASSERT_EQ(status, n < 8 + 127 ? enter_status::entered : enter_status::no_room) << n;
+    }
+    // Who leaves makes room for another, wherever it lay.
+    for (std::uint32_t n = 135; n < 300; ++n) {
+        const std::uint32_t gone = n - 135;
+        const time_wait_slot slot = t.find(hashes[gone], key_of<TypeParam>(gone));
+        ASSERT_TRUE(slot) << gone;
+        t.erase(slot);
+        ASSERT_EQ(t.enter(hashes[n], entry_of<TypeParam>(n), minute, tick{0}).status,
+                  enter_status::entered)
+            << n;
+    }
+    for (std::uint32_t n = 0; n < 300; ++n) {
+        ASSERT_EQ(static_cast<bool>(t.find(hashes[n], key_of<TypeParam>(n))), n >= 165) << n;
+    }
+    EXPECT_EQ(t.expire(tick{60'100}, ~0u, ignore).expired, 135u);
+}
+
 TYPED_TEST(time_wait_table_of, costs_what_it_says) {
     EXPECT_LE(static_cast<double>(time_wait_table<TypeParam>::bytes_for(1'000'000)) / 1e6,
               sizeof(TypeParam) == 12 ? 40.0 : 64.2);

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// A TIME_WAIT record as the table's user sees it, and what the table answers with.
+#pragma once
+
+#include <cstdint>
+
+#include "base/seq32.hpp"
+
+namespace lastack::flow {
+
+template <class Key>
+struct time_wait_entry {
+    Key key;
+    seq32 snd_nxt;
+    seq32 rcv_nxt;
+    std::uint32_t ts_recent = 0;
+    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled
+    bool timestamps = false;   // the connection had them
+    bool fin_wait_2 = false;   // the peer's FIN is still to come (R60)
+    bool parked = false;       // TIME_WAIT: a new incarnation is being opened (R49)
+    bool waiter = false;       // FIN_WAIT_2: somebody is to be told when it ends
+    bool reuse_addr = false;   // SO_REUSEADDR (R56)
+    bool reuse_port = false;   // SO_REUSEPORT (R56)
+    friend bool operator==(const time_wait_entry&, const time_wait_entry&) = default;
+};
+
+// Where a record lies. Good until the record is erased or another is entered, which may move it.
+struct time_wait_slot {
+    static constexpr std::uint32_t none = ~0u;
+    std::uint32_t raw = none;
+    constexpr explicit operator bool() const { return raw != none; }
+    friend constexpr bool operator==(time_wait_slot, time_wait_slot) = default;
+};
+
+enum class enter_status : std::uint8_t {
+    entered,
+    at_cap,   // size() has reached cap() (R54)
+    no_room,  // both buckets and the stash are full: practically never below capacity
+};
+
+struct enter_result {
+    time_wait_slot slot;  // none unless entered
+    enter_status status = enter_status::entered;
+};
+
+struct expire_result {
+    std::uint32_t expired = 0;
+    std::uint32_t touched = 0;  // records looked at; at most the budget
+    bool more = false;          // the budget ran out before the queue did
+};
+
+}  // namespace lastack::flow

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "flow/time_wait_lanes.hpp"
+
+#include <algorithm>
+
+namespace lastack::flow {
+
+std::uint32_t time_wait_lanes::rounded_ms(milliseconds length) {
+    const auto cut = static_cast<std::uint32_t>(
+        std::clamp<milliseconds::rep>(length.count(), 1, length_max.count()));
+    return (cut + coarse_tick_ms - 1) / coarse_tick_ms * coarse_tick_ms;
+}
+
+std::uint32_t time_wait_lanes::find(const waiting& w) const {
+    const auto same = [&, length_ms = rounded_ms(w.length)](const one& l) {
+        return l.length_ms == length_ms && l.is_for(w);
+    };
+    return static_cast<std::uint32_t>(std::ranges::find_if(lanes_, same) - lanes_.begin());
+}
+
+// One never used, else one that nobody uses now.
+std::uint32_t time_wait_lanes::idle() const {
+    std::uint32_t best = none;
+    for (std::uint32_t i = 0; i < count_max; ++i) {
+        if (lanes_[i].idle() && (best == none || lanes_[i].length_ms == 0)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+std::uint32_t time_wait_lanes::next_longer(const waiting& w) const {
+    const auto worse = [&](const one& a, const one& b) {  // of two that are long enough
+        return a.is_for(w) != b.is_for(w) ? b.is_for(w) : a.length_ms > b.length_ms;
+    };
+    std::uint32_t best = none;
+    for (std::uint32_t i = 0; i < count_max; ++i) {
+        if (lanes_[i].length_ms >= rounded_ms(w.length) &&
+            (best == none || worse(lanes_[best], lanes_[i]))) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+// Of those not reserved, of which there is one at least.
+std::uint32_t time_wait_lanes::longest() const {
+    std::uint32_t best = none;
+    for (std::uint32_t i = 0; i < count_max; ++i) {
+        if (lanes_[i].reserved == 0 &&
+            (best == none || lanes_[i].length_ms > lanes_[best].length_ms)) {
+            best = i;
+        }
+    }
+    return best;
+}
+
+void time_wait_lanes::become(std::uint32_t lane, const waiting& w) {
+    one& l = lanes_[lane];
+    l.length_ms = rounded_ms(w.length);
+    l.tos = w.tos;
+    l.time_wait = w.time_wait;
+    recent_ = {milliseconds{-1}};
+    shortest_ms_ = ~0u;
+    for (const one& other : lanes_) {
+        if (other.length_ms != 0) {
+            shortest_ms_ = std::min(shortest_ms_, other.length_ms);
+        }
+    }
+}
+
+std::uint32_t time_wait_lanes::look_for(const waiting& w) {
+    std::uint32_t found = find(w);
+    if (found == none && (found = idle()) != none) {
+        become(found, w);
+    }
+    if (found == none && (found = next_longer(w)) == none) {
+        found = longest();
+        become(found, w);
+    }
+    recent_ = w;
+    return recent_lane_ = found;
+}
+
+bool time_wait_lanes::reserve(const waiting& w) {
+    std::uint32_t found = find(w);
+    if (found == none || lanes_[found].reserved == 0) {
+        const auto reserved =
+            std::ranges::count_if(lanes_, [](const one& l) { return l.reserved != 0; });
+        if (reserved == count_max - 1) {
+            return false;
+        }
+        if (found == none && (found = idle()) == none) {
+            return false;
+        }
+        become(found, w);
+    }
+    ++lanes_[found].reserved;
+    return true;
+}
+
+void time_wait_lanes::release(const waiting& w) {
+    --lanes_[find(w)].reserved;
+}
+
+}  // namespace lastack::flow
