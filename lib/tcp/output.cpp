@@ -199,7 +199,8 @@ bool engine::send_next(tcb& c) {
         return false;
     }
     const bool last = n == unsent;
-    const bool push = pushes(c, c.snd_nxt, n) | ends_group(c, n, unsent);
+    const bool group_ends = ends_group(c, n, unsent);  // counts every segment, so it comes first
+    const bool push = group_ends || pushes(c, c.snd_nxt, n);
     const auto control =
         static_cast<std::uint8_t>(flags::ack | (push ? flags::psh : 0) | (fin ? flags::fin : 0));
     if (!send_segment(c, c.snd_nxt, n, control)) {

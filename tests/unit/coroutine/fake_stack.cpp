@@ -64,7 +64,8 @@ result<conn_id, call_error> local_stack::connect(const endpoint&, const connect_
     core_->at(id).user = options.user;
     return id;
 }
-result<std::size_t, call_error> local_stack::send(conn_id id, std::span<const std::byte> data) {
+result<std::size_t, call_error> local_stack::send(conn_id id, std::span<const std::byte> data,
+                                                  send_options) {
     stack::fake_connection* c = core_->live(id);
     if (c == nullptr) {
         return failure{call_error::stale_handle};
