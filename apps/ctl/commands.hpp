@@ -3,6 +3,8 @@
 // for standard error and makes the exit status 2.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -46,7 +48,9 @@ output sysctl(const ask_function&, const sysctl_options&);
 output explain(const ask_function&, const std::string& connection);
 
 // Captures until `wait` returns. The file is the stack's process's to make.
-output capture(const ask_function&, const std::string& file, const std::function<void()>& wait);
+// Asks now and then, so that the stack goes on, until end_comes_within(time) says true.
+output capture(const ask_function&, const std::string& file,
+               const std::function<bool(std::chrono::milliseconds)>& end_comes_within);
 
 // A remaining time as `ss` prints it: 41sec, 1min12sec, 200ms.
 std::string timer_text(unsigned ms);

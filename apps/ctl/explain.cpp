@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // `explain` and `capture`.
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -23,14 +24,20 @@ output explain(const ask_function& ask, const std::string& connection) {
 }
 
 output capture(const ask_function& ask, const std::string& file,
-               const std::function<void()>& wait) {
+               const std::function<bool(std::chrono::milliseconds)>& end_comes_within) {
     // The stack's process has a working directory of its own.
     const auto path = std::filesystem::absolute(file).lexically_normal().string();
     const auto started = ask("/lastack/capture,start " + path);
     if (!started) {
         return failure{started.error()};
     }
-    wait();
+    // The stack ends a capture that nobody asks about for a minute, so that none is left running
+    // by one who was killed.
+    while (!end_comes_within(std::chrono::seconds(5))) {
+        if (const auto goes_on = ask("/lastack/capture,status"); !goes_on) {
+            return failure{goes_on.error()};
+        }
+    }
     const auto stopped = ask("/lastack/capture,stop");
     if (!stopped) {
         return failure{stopped.error()};

@@ -5,13 +5,18 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "commands.hpp"
+#include "lastack/user_folder.hpp"
 
 namespace {
 
@@ -22,20 +27,39 @@ std::string history_file() {
     const char* session = std::getenv("XDG_RUNTIME_DIR");
     const bool usable = session != nullptr && ::access(session, W_OK) == 0;
     return (usable ? std::string(session) + "/lastack-nstat" : std::string("/tmp/.lastack-nstat")) +
-           ".u" + std::to_string(::getuid());
+           ".u" + std::to_string(lastack::outer_uid());
 }
 
-// Returns at SIGINT or SIGTERM, or after `seconds` (0: no limit).
-void wait_for_the_end(unsigned seconds) {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
-    pollfd ready{::signalfd(-1, &signals, SFD_CLOEXEC), POLLIN, 0};
-    ::poll(&ready, 1, seconds == 0 ? -1 : static_cast<int>(seconds) * 1000);
-    ::close(ready.fd);
-}
+// SIGINT or SIGTERM, or a time that is over.
+class end_of_capture {
+  public:
+    // 0 seconds: no limit.
+    explicit end_of_capture(unsigned seconds)
+        : ends_(seconds == 0 ? clock::time_point::max()
+                             : clock::now() + std::chrono::seconds(seconds)) {
+        sigset_t signals;
+        sigemptyset(&signals);
+        sigaddset(&signals, SIGINT);
+        sigaddset(&signals, SIGTERM);
+        ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+        signals_ = ::signalfd(-1, &signals, SFD_CLOEXEC);
+    }
+    ~end_of_capture() { ::close(signals_); }
+    end_of_capture(const end_of_capture&) = delete;
+    // Waits so long at most; true when it has come.
+    bool wait(std::chrono::milliseconds limit) const {
+        const auto until = std::min(ends_, clock::now() + limit);
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock::now());
+        pollfd ready{signals_, POLLIN, 0};
+        return ::poll(&ready, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0))) > 0 ||
+               clock::now() >= ends_;
+    }
+
+  private:
+    using clock = std::chrono::steady_clock;
+    clock::time_point ends_;
+    int signals_;
+};
 
 }  // namespace
 
@@ -104,7 +128,9 @@ int main(int argc, char** argv) {
                       : count->parsed() ? ctl::nstat(ask, nstat)
                       : set->parsed()   ? ctl::sysctl(ask, sysctl)
                       : record->parsed()
-                          ? ctl::capture(ask, file, [&] { wait_for_the_end(seconds); })
+                          ? ctl::capture(ask, file,
+                                         [end = std::make_shared<end_of_capture>(seconds)](
+                                             auto limit) { return end->wait(limit); })
                           : ctl::explain(ask, key);
     if (!done) {
         return fail(done.error());

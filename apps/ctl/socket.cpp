@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "lastack/user_folder.hpp"
+
 namespace ctl {
 namespace {
 
@@ -93,7 +95,7 @@ std::vector<std::string> search_directories() {
         }
     };
     add_base(std::getenv("RUNTIME_DIRECTORY"));
-    add_base(("/tmp/lastack-" + std::to_string(::getuid())).c_str());
+    add_base(lastack::user_folder().c_str());
     add("/var/run/dpdk");
     if (const char* session = std::getenv("XDG_RUNTIME_DIR"); session != nullptr) {
         add(std::string(session) + "/dpdk");

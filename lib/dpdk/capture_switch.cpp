@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dpdk/capture_switch.hpp"
 
+#include <algorithm>
+
+#include "lastack/log.hpp"
+
 namespace lastack::dpdk {
 namespace {
 
@@ -19,12 +23,12 @@ class capture_task final : public core_task {
 
 }  // namespace
 
-result<bool, std::string> capture_switch::tell_workers(bool on) {
-    std::vector<task_desk::task_pointer> tasks;
+std::vector<task_desk::task_pointer> capture_switch::tasks(bool on) const {
+    std::vector<task_desk::task_pointer> all;
     for (auto* r : rings_) {
-        tasks.push_back(std::make_shared<capture_task>(*r, on));
+        all.push_back(std::make_shared<capture_task>(*r, on));
     }
-    return desk_.ask(tasks);
+    return all;
 }
 
 result<bool, std::string> capture_switch::start(const std::string& file) {
@@ -38,6 +42,7 @@ result<bool, std::string> capture_switch::start(const std::string& file) {
     }
     writer_.begin_capture(std::move(*opened));
     file_ = file;
+    lease_ends_ = clock::now() + lease;
     return tell_workers(true);
 }
 
@@ -49,7 +54,33 @@ result<bool, std::string> capture_switch::stop() {
     const auto told = tell_workers(false);
     writer_.end_capture();
     file_.clear();
+    ending_.clear();
     return told;
+}
+
+void capture_switch::renew() {
+    const std::lock_guard hold(lock_);
+    if (lease_ends_ != clock::time_point::max() && ending_.empty()) {
+        lease_ends_ = clock::now() + lease;
+    }
+}
+
+// Who holds the lock may be waiting for tasks that this thread forwards, so it does not wait.
+void capture_switch::poll(clock::time_point now) {
+    const std::unique_lock hold(lock_, std::try_to_lock);
+    if (!hold || file_.empty() || now < lease_ends_) {
+        return;
+    }
+    if (ending_.empty()) {
+        ending_ = tasks(false);
+        desk_.post(ending_);
+    } else if (std::all_of(ending_.begin(), ending_.end(), [](auto& t) { return t->done(); })) {
+        writer_.end_capture();
+        log(log_level::warning,
+            "the capture to " + file_ + " was ended: nobody has asked about it for a minute");
+        file_.clear();
+        ending_.clear();
+    }
 }
 
 capture_switch::state capture_switch::status() const {

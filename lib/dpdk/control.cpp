@@ -122,6 +122,7 @@ void runtime_impl::control() {
         desk_->forward();
         steer(signals.take());
         watch_->poll(clock::now());
+        capture_->poll(clock::now());
         if (options_.stats.count() > 0 && clock::now() - last_statistics_ >= options_.stats) {
             print_statistics();
         }

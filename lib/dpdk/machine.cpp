@@ -10,6 +10,8 @@
 #include <fstream>
 #include <memory>
 
+#include "lastack/user_folder.hpp"
+
 namespace lastack::dpdk {
 namespace {
 
@@ -65,7 +67,7 @@ result<bool, std::string> prepare_runtime_directory() {
     const char* session = std::getenv("XDG_RUNTIME_DIR");
     std::string directory = session == nullptr ? "" : session;
     if (directory.empty() || ::access(directory.c_str(), W_OK) != 0) {
-        directory = "/tmp/lastack-" + std::to_string(::getuid());
+        directory = user_folder();
         struct stat info {};
         // /tmp is open to all: someone else's directory or link must not get our sockets.
         if ((::mkdir(directory.c_str(), 0700) != 0 && ::lstat(directory.c_str(), &info) == 0 &&

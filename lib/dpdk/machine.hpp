@@ -21,7 +21,8 @@ machine look_at_machine();
 
 // EAL keeps sockets and lock files in $RUNTIME_DIRECTORY/dpdk, by default in /var/run for uid 0.
 // Where that cannot be written (an ordinary user, or uid 0 of a user namespace), this sets the
-// variable to $XDG_RUNTIME_DIR or else to /tmp/lastack-UID, made with mode 0700.
+// variable to $XDG_RUNTIME_DIR or else to /tmp/lastack-UID (the uid outside of a user namespace),
+// made with mode 0700.
 result<bool, std::string> prepare_runtime_directory();
 
 }  // namespace lastack::dpdk

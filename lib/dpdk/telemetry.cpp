@@ -372,7 +372,9 @@ void telemetry::capture(std::string_view request, reply& r) {
         done = from_.capture.start(std::string(request.substr(start.size())));
     } else if (request == "stop") {
         done = from_.capture.stop();
-    } else if (request != "status") {
+    } else if (request == "status") {
+        from_.capture.renew();
+    } else {
         done = failure{"'" + std::string(request) + "' is none of start FILE, stop and status"};
     }
     if (!done) {

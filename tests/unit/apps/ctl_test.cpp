@@ -243,15 +243,19 @@ TEST(ctl_sysctl, reads_and_writes_by_sysctl_s_own_forms) {
     EXPECT_FALSE(ctl::sysctl(s.ask(), {}));
 }
 
-TEST(ctl_capture, starts_by_absolute_path_waits_and_stops) {
+TEST(ctl_capture, starts_by_absolute_path_keeps_it_going_and_stops) {
     fake_stack s;
     const auto path = (std::filesystem::current_path() / "x.pcapng").string();
     s.replies["/lastack/capture,start " + path] = {{"frames", 0}};
     s.replies["/lastack/capture,stop"] = {{"frames", 9}, {"missed", 2}};
-    std::size_t asked_before_wait = 0;
-    const auto text =
-        text_of(ctl::capture(s.ask(), "./x.pcapng", [&] { asked_before_wait = s.asked.size(); }));
-    EXPECT_EQ(asked_before_wait, 1u);
+    s.replies["/lastack/capture,status"] = {{"frames", 5}};
+    std::vector<std::size_t> asked_before_wait;
+    const auto text = text_of(ctl::capture(s.ask(), "./x.pcapng", [&](auto limit) {
+        EXPECT_LE(limit, std::chrono::seconds(30));
+        asked_before_wait.push_back(s.asked.size());
+        return asked_before_wait.size() == 3;
+    }));
+    EXPECT_EQ(asked_before_wait, (std::vector<std::size_t>{1, 2, 3}));
     EXPECT_EQ(text, "9 frames in " + path + "; 2 are missing, the ring was full\n");
 }
 
