@@ -109,6 +109,8 @@ enum class counter : std::uint8_t {
     tw_recycled,
     tw_restarted,
     tw_overflow,
+    tw_core_full,
+    tw_lost_ms,
     tw_expired,
     tw_reopened,
     tw_unparked,
@@ -122,6 +124,7 @@ enum class counter : std::uint8_t {
     abort_on_linger,
     abort_failed,
     orphan_limit,
+    orphan_penalty,
     // Resources.
     no_connection,
     no_socket,

@@ -23,6 +23,10 @@ constexpr std::array table{
            "end it (by closing); 0 never warns."},
     option{"lastack.connections", &s::connections, "connections", 1, 1u << 26, fixed,
            "Connections reserved at start, over all cores; those in TIME_WAIT are not among them."},
+    option{"lastack.core_headroom", &s::core_headroom, "", 100, 6400, fixed,
+           "How much more than an equal part of lastack.connections and of "
+           "lastack.time_wait_records each core has memory for, where there are several. A core "
+           "may borrow that much of tcp_max_orphans and tcp_max_tw_buckets from the others."},
     option{"lastack.delayed_ack_ms", &s::delayed_ack_ms, "ms", 0, 500, live,
            "How long an ACK waits for data or a second segment to ride with; 0 acknowledges at "
            "once (RFC 9293 allows less than 500)."},
@@ -81,13 +85,15 @@ constexpr std::array table{
     option{"net.ipv4.tcp_keepalive_time", &s::tcp_keepalive_time, "s", 1, 32767, live,
            "Idle time before the first keepalive probe, on connections that asked for keepalive."},
     option{"net.ipv4.tcp_max_orphans", &s::tcp_max_orphans, "connections", 0, most, live,
-           "Closed connections that may still be sending; beyond it close() sends RST.",
+           "Closed connections, of all cores, that may still be sending; beyond it close() sends "
+           "RST, and from half of it on those go that are idle, unreachable or hopeless.",
            &s::connections, "lastack.connections"},
     option{"net.ipv4.tcp_max_syn_backlog", &s::tcp_max_syn_backlog, "records", 1, most, live,
            "Connections in SYN_RECEIVED that one listener may have.", &s::syn_records,
            "lastack.syn_records"},
     option{"net.ipv4.tcp_max_tw_buckets", &s::tcp_max_tw_buckets, "records", 0, most, live,
-           "TIME_WAIT records that may exist; lastack.time_wait_cap_policy says what happens at "
+           "TIME_WAIT records that may exist, on all cores; lastack.time_wait_cap_policy says what "
+           "happens at "
            "the limit.",
            &s::time_wait_records, "lastack.time_wait_records"},
     option{"net.ipv4.tcp_migrate_req", &s::tcp_migrate_req, "", 0, 1, live,
@@ -184,6 +190,27 @@ std::optional<std::vector<std::uint32_t>> numbers(std::string_view text, const o
     return found;
 }
 
+// "1", "1.5" or "1.25".
+std::optional<std::uint32_t> hundredths(std::string_view text) {
+    std::uint32_t value = 0;
+    std::uint32_t decimals = 0;
+    bool point = false;
+    for (const char c : text) {
+        if (c == '.' && !point) {
+            point = true;
+        } else if (c >= '0' && c <= '9' && decimals < 2 && value < 1000000) {
+            value = value * 10 + static_cast<std::uint32_t>(c - '0');
+            decimals += point ? 1 : 0;
+        } else {
+            return std::nullopt;
+        }
+    }
+    if (text.empty() || text.front() == '.' || text.back() == '.') {
+        return std::nullopt;
+    }
+    return value * (decimals == 0 ? 100 : decimals == 1 ? 10 : 1);
+}
+
 // Parses `text` into the field; false when it is not acceptable.
 bool assign(settings& all, const option& o, std::string_view text) {
     const auto named = [text](auto& value, auto& names) {
@@ -203,6 +230,14 @@ bool assign(settings& all, const option& o, std::string_view text) {
                        }
                        all.*where = {};
                        std::copy(text.begin(), text.end(), (all.*where).text.begin());
+                       return true;
+                   },
+                   [&](factor s::*where) {
+                       const auto value = hundredths(text);
+                       if (!value || *value < o.min || *value > o.max) {
+                           return false;
+                       }
+                       (all.*where).hundredths = *value;
                        return true;
                    },
                    [&](auto where) {
@@ -310,6 +345,11 @@ std::string get(const settings& all, const option& o) {
                    [&](ts_missing_policy s::*where) {
                        return std::string(ts_missing_names[static_cast<std::size_t>(all.*where)]);
                    },
+                   [&](factor s::*where) {
+                       const std::uint32_t n = (all.*where).hundredths;
+                       const auto rest = std::to_string(n % 100 + 100).substr(1);
+                       return std::to_string(n / 100) + "." + rest;
+                   },
                    [&](file_name s::*where) { return std::string((all.*where).view()); }},
         o.where);
 }
@@ -369,6 +409,10 @@ std::string range_text(const option& o) {
                    [&](buffer_limits s::*) { return "three ascending numbers, " + span + unit; },
                    [](cap_policy s::*) { return std::string("refuse or evict_oldest"); },
                    [](ts_missing_policy s::*) { return std::string("accept or drop"); },
+                   [&](factor s::*) {
+                       return std::to_string(o.min / 100) + " to " + std::to_string(o.max / 100) +
+                              ", with at most two decimals";
+                   },
                    [&](file_name s::*) {
                        return "a file name of at most " + std::to_string(o.max) + " octets";
                    }},

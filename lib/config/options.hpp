@@ -18,9 +18,10 @@
 
 namespace lastack::config {
 
-using field = std::variant<std::uint32_t settings::*, bool settings::*, port_range settings::*,
-                           buffer_limits settings::*, cap_policy settings::*,
-                           ts_missing_policy settings::*, file_name settings::*>;
+using field =
+    std::variant<std::uint32_t settings::*, bool settings::*, port_range settings::*,
+                 buffer_limits settings::*, cap_policy settings::*, ts_missing_policy settings::*,
+                 file_name settings::*, factor settings::*>;
 
 // Capacities are reserved before the first packet; everything else is only read when it is used.
 enum class change : std::uint8_t { at_start, while_running };
@@ -29,7 +30,7 @@ struct option {
     std::string_view key;
     field where;
     std::string_view unit;  // empty: a plain number or word
-    std::uint32_t min;      // of numbers
+    std::uint32_t min;      // of numbers; of a factor, in hundredths
     std::uint32_t max;
     change when;
     std::string_view sentence;

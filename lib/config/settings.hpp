@@ -38,6 +38,12 @@ struct port_range {
     friend constexpr bool operator==(port_range, port_range) = default;
 };
 
+// A number with two decimals.
+struct factor {
+    std::uint32_t hundredths;
+    friend constexpr bool operator==(factor, factor) = default;
+};
+
 // Octets of buffer memory: what is always granted, what one begins with, what one may grow to.
 struct buffer_limits {
     std::uint32_t min;
@@ -94,6 +100,7 @@ struct settings {
 
     // lastack: capacities, reserved at start
     std::uint32_t connections = 262144;
+    factor core_headroom{125};
     std::uint32_t listeners = 64;  // per core
     std::uint32_t mbufs = 0;       // 0: computed from the rest
     std::uint32_t syn_records = 65536;

@@ -109,6 +109,7 @@ void runtime_impl::start_telemetry() {
     live_.emplace(config_.values, workers.size() * ports_.size(), *desk_);
     capture_.emplace(rings, port_names(), *logging_, *desk_, options_.capture);
     watch_.emplace(*desk_, *live_);
+    caps_.emplace(workers, config_.values);
     telemetry_.emplace(
         telemetry::sources{options_.program, workers, lcores_, *desk_, *live_, *capture_});
 }
@@ -122,6 +123,7 @@ void runtime_impl::control() {
         desk_->forward();
         steer(signals.take());
         watch_->poll(clock::now());
+        caps_->poll(live_->now());
         capture_->poll(clock::now());
         if (options_.stats.count() > 0 && clock::now() - last_statistics_ >= options_.stats) {
             print_statistics();

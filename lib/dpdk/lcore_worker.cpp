@@ -12,6 +12,7 @@ void snapshot::add(const stack::core& core, mbufs held) {
     one.states = held == mbufs::counted ? core.states() : core.counts();
     one.outcomes = core.outcomes();
     one.resets = core.tcp().resets();
+    one.drops = core.tcp().drops();
     add(one);
 }
 
@@ -28,6 +29,7 @@ void snapshot::add(const snapshot& other) {
     }
     for (std::size_t i = 0; i < resets.size(); ++i) {
         resets[i] += other.resets[i];
+        drops[i] += other.drops[i];
     }
 }
 
@@ -132,6 +134,7 @@ bool lcore_worker::turn() {
         idle_.store(idle, std::memory_order_release);
     }
     run_task();
+    talk_of_caps();
     return phase_ != phase::ended;
 }
 
@@ -176,6 +179,16 @@ void lcore_worker::run_task() {
     }
     if (task_->run(cores_)) {
         std::exchange(task_, nullptr)->finish();
+    }
+}
+
+void lcore_worker::talk_of_caps() {
+    caps_.from_lender.consume_all(
+        [this](const cap_line::entry& e) { cores_[e.stack]->tcp().hear_of_cap(e.message); });
+    for (std::uint32_t i = 0; i < cores_.size(); ++i) {
+        cores_[i]->tcp().speak_of_caps([this, i](const teardown::cap_message& m) {
+            return caps_.to_lender.push({i, m});
+        });
     }
 }
 

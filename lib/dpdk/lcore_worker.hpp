@@ -46,11 +46,23 @@ struct snapshot {
     stack::state_counts states;
     std::array<std::uint64_t, close_outcome_count> outcomes{};
     std::array<std::uint64_t, teardown::event_count> resets{};  // sent, by what asked for them
+    std::array<std::uint64_t, teardown::event_count> drops{};   // segments, by what was found
 
     // Counting mbufs walks all queues.
     enum class mbufs : bool { not_counted, counted };
     void add(const stack::core&, mbufs);
     void add(const snapshot&);
+};
+
+// What a worker's stacks and the lender of caps say to one another (teardown/cap_share.hpp).
+struct cap_line {
+    struct entry {
+        std::uint32_t stack;  // of this worker
+        teardown::cap_message message;
+    };
+    using queue = boost::lockfree::spsc_queue<entry, boost::lockfree::capacity<64>>;
+    queue to_lender;
+    queue from_lender;
 };
 
 class lcore_worker final : public worker {
@@ -73,6 +85,11 @@ class lcore_worker final : public worker {
 
     // From the control thread.
     worker_rings& rings() { return rings_; }
+    cap_line& caps() { return caps_; }
+    // Before the worker turns.
+    std::uint32_t room_for(std::size_t stack, teardown::cap_kind of) const {
+        return cores_[stack]->tcp().room_for(of);
+    }
     bool idle() const { return idle_.load(std::memory_order_acquire); }
     std::chrono::nanoseconds busy() const;
     std::uint64_t counter_sum(counter) const;
@@ -101,6 +118,7 @@ class lcore_worker final : public worker {
     void read_clock();
     void follow(phase);
     void run_task();
+    void talk_of_caps();
 
     unsigned index_;
     steering& shared_;
@@ -116,6 +134,7 @@ class lcore_worker final : public worker {
     boost::lockfree::spsc_queue<core_task*, boost::lockfree::capacity<64>> tasks_;
     core_task* task_ = nullptr;  // in hand
     worker_rings rings_;
+    cap_line caps_;
 };
 
 }  // namespace lastack::dpdk

@@ -59,11 +59,16 @@ std::optional<ipv4_address> gateway_of(const config::stack_config& c, std::size_
 
 config::settings share(const config::settings& resolved, std::size_t stacks) {
     config::settings part = resolved;
-    const auto n = static_cast<std::uint32_t>(stacks);
-    for (auto* count : {&part.connections, &part.syn_records, &part.time_wait_records,
-                        &part.tcp_max_tw_buckets, &part.tcp_max_orphans}) {
-        *count = *count / n + (*count % n != 0 ? 1 : 0);
+    for (auto* count : {&part.connections, &part.syn_records, &part.time_wait_records}) {
+        *count = static_cast<std::uint32_t>((*count + stacks - 1) / stacks);
     }
+    const auto with_headroom = [&](std::uint32_t share, std::uint32_t all) {
+        const std::uint64_t wanted =
+            (std::uint64_t{share} * resolved.core_headroom.hundredths + 99) / 100;
+        return static_cast<std::uint32_t>(std::min<std::uint64_t>(wanted, all));
+    };
+    part.connections = with_headroom(part.connections, resolved.connections);
+    part.time_wait_records = with_headroom(part.time_wait_records, resolved.time_wait_records);
     return part;
 }
 

@@ -21,8 +21,9 @@ std::vector<ipv4_prefix> addresses_of(const config::stack_config&, std::size_t p
 // The gateway, for the port on whose network it is.
 std::optional<ipv4_address> gateway_of(const config::stack_config&, std::size_t port);
 
-// One stack's part of what the process reserves and of the limits on it. The limits are for the
-// whole process; each of n stacks enforces an n-th, rounded up.
+// One stack's part of what the process reserves: an n-th, rounded up. Of connections and TIME_WAIT
+// records lastack.core_headroom times that, but no more than there are in all, since the limits on
+// them are for the process and stacks lend one another counts (teardown/cap_share.hpp).
 config::settings share(const config::settings& resolved, std::size_t stacks);
 
 }  // namespace lastack::dpdk

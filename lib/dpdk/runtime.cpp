@@ -171,11 +171,13 @@ outcome runtime_impl::make_stacks() {
         return failure{key.error()};
     }
     const auto base = clock_base_us();
-    const auto part = share(config_.values, config_.stack.workers * ports_.size());
+    const auto stacks = static_cast<std::uint32_t>(config_.stack.workers * ports_.size());
+    const auto part = share(config_.values, stacks);
     for (unsigned i = 0; i < config_.stack.workers; ++i) {
         workers_.push_back(std::make_unique<lcore_worker>(i, steering_, base));
         auto make = [&]() -> outcome {
             for (std::size_t p = 0; p < ports_.size(); ++p) {
+                const auto index = static_cast<std::uint32_t>(i * ports_.size() + p);
                 const stack::core_config config{
                     ports_[p].link,
                     addresses_of(config_.stack, p),
@@ -183,6 +185,7 @@ outcome runtime_impl::make_stacks() {
                     part,
                     pools_[i],
                     plan_.hugepages ? page_size::huge : page_size::normal,
+                    {index, stacks},
                     *key,
                     ports_[p].exchange ? &ports_[p].exchange->owners() : nullptr,
                     i};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/configuration.hpp"
+#include "dpdk/cap_desk.hpp"
 #include "dpdk/capture_switch.hpp"
 #include "dpdk/close_wait_watch.hpp"
 #include "dpdk/lcore_worker.hpp"
@@ -75,6 +76,7 @@ class runtime_impl final : public runtime {
     std::optional<live_settings> live_;
     std::optional<capture_switch> capture_;
     std::optional<close_wait_watch> watch_;
+    std::optional<cap_desk> caps_;
     std::optional<telemetry> telemetry_;
 
     phase phase_ = phase::running;

@@ -81,7 +81,15 @@ void each_counted(const counter_sums& counters, const snapshot& s, F&& f) {
         }
     }
     for (const auto& e : teardown::event_rows) {
-        f("LastackRst" + camel(e.name), s.resets[static_cast<std::size_t>(e.id)], e.sentence);
+        f("LastackRst" + camel(e.name), s.resets[static_cast<std::size_t>(e.id)],
+          "RSTs sent: " + std::string(e.sentence));
+    }
+    for (const auto& e : teardown::event_rows) {
+        if (e.id >= teardown::event::rx_out_of_window &&
+            e.id <= teardown::event::rx_old_duplicate) {
+            f("LastackDrop" + camel(e.name), s.drops[static_cast<std::size_t>(e.id)],
+              "segments dropped: " + std::string(e.sentence));
+        }
     }
 }
 

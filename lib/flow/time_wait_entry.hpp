@@ -14,8 +14,9 @@ struct time_wait_entry {
     seq32 snd_nxt;
     seq32 rcv_nxt;
     std::uint32_t ts_recent = 0;
-    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled
+    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled; the lowest bit is lost
     bool timestamps = false;   // the connection had them
+    bool ts_strict = false;    // only timestamps tell older text from newer (R69)
     bool fin_wait_2 = false;   // the peer's FIN is still to come (R60)
     bool parked = false;       // TIME_WAIT: a new incarnation is being opened (R49)
     bool waiter = false;       // FIN_WAIT_2: somebody is to be told when it ends

@@ -5,7 +5,8 @@
 // Heads lie side by side, apart from the bodies, so that they spread over a quarter of the memory
 // and fewer of them miss the TLB, which costs as much as the line does.
 //
-//     body  key (12 or 36), snd_nxt 4, rcv_nxt 4, ts_recent 4, window 2; on any even address
+//     body  key (12 or 36), snd_nxt 4, rcv_nxt 4, ts_recent 4, window 2 with ts_strict as its
+//           lowest bit; on any even address
 //
 // Home. A key has two buckets (tag_group.hpp). Its home is the lower one if its tag is even, else
 // the higher one, so that either bucket and the tag say which of the two a record is in, and no bit
@@ -133,6 +134,7 @@ class time_wait_slots {
     static constexpr std::size_t rcv_nxt_at = 4;
     static constexpr std::size_t ts_recent_at = 8;
     static constexpr std::size_t window_at = 12;
+    static constexpr std::uint16_t ts_strict_bit = 1;  // in the window
 
     template <class T>
     static T load(const std::byte* p) {
@@ -159,7 +161,9 @@ time_wait_entry<Key> time_wait_slots<Key>::read(std::uint32_t slot) const {
     e.snd_nxt.raw = load<std::uint32_t>(rest + snd_nxt_at);
     e.rcv_nxt.raw = load<std::uint32_t>(rest + rcv_nxt_at);
     e.ts_recent = load<std::uint32_t>(rest + ts_recent_at);
-    e.window = load<std::uint16_t>(rest + window_at);
+    const auto window = load<std::uint16_t>(rest + window_at);
+    e.window = static_cast<std::uint16_t>(window & ~ts_strict_bit);
+    e.ts_strict = (window & ts_strict_bit) != 0;
     e.timestamps = (m & time_wait_meta::timestamps) != 0;
     e.fin_wait_2 = (m & time_wait_meta::fin_wait_2) != 0;
     e.parked = !e.fin_wait_2 && (m & time_wait_meta::held) != 0;
@@ -176,7 +180,8 @@ void time_wait_slots<Key>::write(std::uint32_t slot, const time_wait_entry<Key>&
     store(rest + snd_nxt_at, e.snd_nxt.raw);
     store(rest + rcv_nxt_at, e.rcv_nxt.raw);
     store(rest + ts_recent_at, e.ts_recent);
-    store(rest + window_at, e.window);
+    store(rest + window_at, static_cast<std::uint16_t>((e.window & ~ts_strict_bit) |
+                                                       (e.ts_strict ? ts_strict_bit : 0)));
 }
 
 template <class Key>

@@ -62,6 +62,7 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
     e.indirect_pool = config.memory.indirect;
     e.multi_segment_tx = config.port.multi_segment_tx;
     e.pages = config.pages;
+    e.caps = config.caps;
     e.secret = config.secret;
     e.owners = config.owners;
     e.worker = config.worker;

@@ -65,6 +65,7 @@ struct core_config {
     config::settings settings;
     pools memory;
     page_size pages = page_size::huge;
+    teardown::cap_place caps{};             // among the stacks that share the process's caps
     std::array<std::uint64_t, 2> secret{};  // keys the hashes, ISNs and timestamp offsets
     // Where a port is shared by workers: who gets which connection, and which worker this is.
     const flow::flow_owner* owners = nullptr;

@@ -320,7 +320,8 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
     if (c.linger_s > 0 && c.socket != npos) {
         arm(c, deadline_bits::linger, now_tick_ + static_cast<std::uint32_t>(c.linger_s) * 1000);
     }
-    if (c.detached && c.st != state::closed && orphans_ > settings_.tcp_max_orphans) {
+    if (c.detached && c.st != state::closed && orphans_ > orphan_cap_.allowance()) {
+        orphan_cap_.missed();
         counters_.add(counter::orphan_limit);
         apply(c, event::orphan_limit);
     }

@@ -143,6 +143,7 @@ flow::time_wait_entry<flow::key4> engine::record_of(tcb& c) {
     e.window = static_cast<std::uint16_t>(
         std::min<std::uint32_t>(receive_window(c) >> c.rcv_wscale, 65535));
     e.timestamps = c.timestamps;
+    e.ts_strict = c.ts_strict;
     e.reuse_addr = c.sharing.addr;
     e.reuse_port = c.sharing.port;
     return e;
@@ -154,29 +155,50 @@ void engine::erase_record(flow::time_wait_slot slot, const flow::key4& key) {
     time_wait_->erase(slot);
 }
 
-// Makes a record; false at the cap (R54). The policy may let the oldest make room.
-bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
-                          const flow::waiting& w) {
-    auto entered = time_wait_->size() < settings_.tcp_max_tw_buckets
-                       ? time_wait_->enter(hash, e, w, now_tick_)
-                       : flow::enter_result{{}, flow::enter_status::at_cap};
-    if (entered.status != flow::enter_status::entered &&
-        settings_.time_wait_cap_policy == config::cap_policy::evict_oldest) {
-        if (const auto oldest = time_wait_->oldest(now_tick_)) {
-            const auto gone = time_wait_->read(oldest);
-            erase_record(oldest, gone.key);
-            port_changed(gone.key);
-            counters_.add(counter::tw_evicted);
-            record_ended(gone, close_outcome::aborted_no_memory);
-            entered = time_wait_->enter(hash, e, w, now_tick_);
-        }
-    }
-    if (entered.status != flow::enter_status::entered) {
-        counters_.add(counter::tw_overflow);
+// R54: the record that would have ended first makes room.
+bool engine::evict_record() {
+    const auto oldest = time_wait_->oldest(now_tick_);
+    if (!oldest) {
         return false;
     }
-    port_owners_->enter(e.key.local, e.key.local_port, {e.reuse_addr, e.reuse_port});
+    const auto gone = time_wait_->read(oldest);
+    lose_time_wait(time_wait_->remaining(oldest, now_tick_));
+    erase_record(oldest, gone.key);
+    port_changed(gone.key);
+    counters_.add(counter::tw_evicted);
+    record_ended(gone, close_outcome::aborted_no_memory);
     return true;
+}
+
+void engine::lose_time_wait(milliseconds left) {
+    counters_.add(counter::tw_lost_ms, static_cast<std::uint64_t>(left.count()));
+}
+
+// Makes a record; false at the cap (R54). The policy may let the oldest make room: one for this
+// record, and one more as long as the cap, which was lowered, is exceeded.
+bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
+                          const flow::waiting& w) {
+    bool room = time_wait_->size() < tw_cap_.allowance();
+    const bool at_cap = !room;
+    if (at_cap) {
+        tw_cap_.missed();
+        if (settings_.time_wait_cap_policy == config::cap_policy::evict_oldest &&
+            tw_cap_.allowance() > 0) {
+            room = evict_record();
+            if (time_wait_->size() > tw_cap_.allowance()) {
+                evict_record();
+            }
+        }
+    }
+    if (room && time_wait_->enter(hash, e, w, now_tick_).status == flow::enter_status::entered) {
+        port_owners_->enter(e.key.local, e.key.local_port, {e.reuse_addr, e.reuse_port});
+        return true;
+    }
+    // R63: a core's own table may be full while the process is under its cap.
+    const bool process_at_cap = at_cap && tw_cap_.at_cap(time_wait_->size());
+    counters_.add(process_at_cap ? counter::tw_overflow : counter::tw_core_full);
+    lose_time_wait(w.length);
+    return false;
 }
 
 // R42. At the cap the connection skips TIME_WAIT: the ACK of the FIN is sent, nothing is kept.

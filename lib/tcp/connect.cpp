@@ -52,6 +52,7 @@ void engine::inherit_from_time_wait(tcb& c) {
     c.snd_una = teardown::isn_after_time_wait(e.snd_nxt);
     c.ts_recent = e.ts_recent;
     c.ts_recent_at = now_tick_;
+    c.ts_strict = true;  // the peer's ISN may be anywhere
     erase_record(slot, c.key);
     counters_.add(counter::tw_recycled);
 }
@@ -164,7 +165,8 @@ void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     c.timestamps = c.timestamps && o.has_timestamps;
     c.ts_recent = o.tsval;
     c.ts_recent_at = now_tick_;
-    c.ts_strict = c.timestamps && settings_.ts_missing == config::ts_missing_policy::drop;
+    c.ts_strict =
+        c.timestamps && (c.ts_strict || settings_.ts_missing == config::ts_missing_policy::drop);
     c.sack = c.sack && o.sack_permitted;
     c.wscale = c.wscale && o.has_wscale;
     c.snd_wscale = c.wscale ? o.wscale : std::uint8_t{0};
@@ -184,12 +186,22 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
     tcb& c = tcbs_[index];
     const wire::tcp_segment& s = a.segment;
     const teardown::verdict v = teardown::classify(view_of(c), s);
+    const bool opens = v.what == event::rx_syn_ack || v.what == event::rx_syn;
+    if (opens && c.ts_strict && !s.options.has_timestamps) {
+        counters_.add(counter::ts_missing);  // R69: old copies could not be told from its text
+        note_drop(event::rx_ts_missing);
+        return;
+    }
+    if (teardown::lookup(state::syn_sent, v.what).what != teardown::kind::transition) {
+        note_drop(v.what);
+    }
     if (v.what == event::rx_syn_ack) {
         const bool echo_of_future =
             c.timestamps && s.options.has_timestamps && s.options.tsecr != 0 &&
             static_cast<std::int32_t>(timestamp_now(c.ts_offset) - s.options.tsecr) < 0;
         if (echo_of_future) {
             counters_.add(counter::paws_active);
+            note_drop(event::rx_paws_reject);
             answer_reset(a.key, s, a.tos, event::rx_paws_reject);
             return;
         }

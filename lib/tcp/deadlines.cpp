@@ -269,6 +269,29 @@ void engine::doubt_path_if_late(const tcb& c) {
     }
 }
 
+// R63, as Linux's tcp_out_of_resources(), at each timeout of an orphan. At the cap any goes; from
+// half of it on one goes that has been idle for two of the longest RTOs, or is hopeless (retried at
+// the longest RTO), or has an ICMP error pending; from a quarter, one with both. So the oldest and
+// those without hope make room first. A peer that may still be there gets RST.
+bool engine::orphan_gives_way(tcb& c, bool hopeless) {
+    if (!c.detached) {
+        return false;
+    }
+    const std::int32_t idle_ms = distance(c.last_sent_data, now_tick_);
+    const bool idle = idle_ms > static_cast<std::int32_t>(2 * settings_.tcp_rto_max_ms);
+    const std::uint32_t shift = (idle || hopeless ? 1 : 0) + (c.soft_error != 0 ? 1 : 0);
+    if (!orphan_cap_.too_many(orphans_, shift)) {
+        return false;
+    }
+    counters_.add(orphan_cap_.too_many(orphans_, 0) ? counter::orphan_limit
+                                                    : counter::orphan_penalty);
+    constexpr std::int32_t recent_ms = 60000;
+    const bool shut = c.snd_wnd == 0 && c.snd_una == c.snd_nxt;
+    apply(c,
+          !hopeless || idle_ms <= recent_ms || shut ? event::orphan_limit : event::orphan_dropped);
+    return true;
+}
+
 // RFC 6298 5.4 to 5.7. R24 and R65.
 void engine::rto_expired(tcb& c) {
     if (c.snd_una == c.snd_nxt) {
@@ -277,6 +300,9 @@ void engine::rto_expired(tcb& c) {
     event why{};
     if (c.retries == 0) {
         c.first_retry = now_tick_ - rto_ms(c);
+    }
+    if (orphan_gives_way(c, c.retries > 0 && rto_ms(c) >= settings_.tcp_rto_max_ms)) {
+        return;
     }
     if (retries_exhausted(c, why)) {
         counters_.add(counter::abort_on_timeout);
@@ -375,6 +401,9 @@ void engine::persist_expired(tcb& c) {
     if (probes_exhausted(c, why)) {
         counters_.add(counter::abort_on_timeout);
         apply(c, why);
+        return;
+    }
+    if (orphan_gives_way(c, false)) {
         return;
     }
     if (c.retries < 255) {

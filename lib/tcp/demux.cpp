@@ -45,7 +45,9 @@ void engine::no_connection(const arrival& a) {
     if (opens) {
         counters_.add(counter::no_listener);
     }
-    answer_reset(a.key, a.segment, a.tos, opens ? event::rx_syn : event::rx_ack_unacceptable);
+    const event what = opens ? event::rx_syn : event::rx_ack_unacceptable;
+    note_drop(a.segment.has(flags::rst) ? event::rx_rst_outside : what);
+    answer_reset(a.key, a.segment, a.tos, what);
 }
 
 void engine::listen_input(arrival& a, listener_id id) {
@@ -61,6 +63,8 @@ void engine::listen_input(arrival& a, listener_id id) {
     }
     if (has(todo, teardown::action::send_syn_ack)) {
         open_passively(a, id, initial_sequence(a.key), false, false);
+    } else {
+        note_drop(v.what);
     }
 }
 
@@ -68,10 +72,16 @@ void engine::listen_input(arrival& a, listener_id id) {
 void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
     const auto entry = time_wait_->read(slot);
     const listener_id listening = find_listener(a.key, a.hash);
-    const teardown::time_wait_view view{entry.snd_nxt,    entry.rcv_nxt,
-                                        entry.ts_recent,  entry.timestamps,
-                                        entry.fin_wait_2, listening != listener_id{},
-                                        entry.window};
+    // A record does not keep its connection's window scale. Where the peer had none, the window is
+    // taken for larger than it was, and a RST in it is answered where it would be passed over.
+    const teardown::time_wait_view view{entry.snd_nxt,
+                                        entry.rcv_nxt,
+                                        entry.ts_recent,
+                                        entry.timestamps,
+                                        entry.fin_wait_2,
+                                        listening != listener_id{},
+                                        std::uint32_t{entry.window} << offered_wscale(),
+                                        entry.ts_strict};
     const teardown::time_wait_policy policy{settings_.tcp_rfc1337, settings_.tcp_timestamps != 0};
     const auto v = teardown::classify_time_wait(view, a.segment, policy);
     if (v.paws_rejected) {
@@ -87,8 +97,11 @@ void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
     }
     if (v.reopen) {
         open_passively(a, listening, teardown::isn_after_time_wait(entry.snd_nxt), true,
-                       v.reopen_lower_seq);
+                       v.ts_strict);
         return;
+    }
+    if (v.what != event::rx_acceptable && v.what != event::rx_fin && !v.kill) {
+        note_drop(v.what);
     }
     if (v.restart) {
         time_wait_->restart(slot, now_tick_);

@@ -65,8 +65,12 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     if (!error.empty()) {
         return failure{error};
     }
-    e->time_wait_->set_cap(s.tcp_max_tw_buckets);
     e->reserve_default_time_wait(s.time_wait_ms);
+    using teardown::cap_kind;
+    e->tw_cap_ = {cap_kind::time_wait, s.tcp_max_tw_buckets, config.caps,
+                  e->room_for(cap_kind::time_wait)};
+    e->orphan_cap_ = {cap_kind::orphans, s.tcp_max_orphans, config.caps,
+                      e->room_for(cap_kind::orphans)};
     e->time_wait_->expect_length(seconds{s.tcp_fin_timeout});
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
     e->hash_ = derived_hash(config.secret, 1);
@@ -93,9 +97,22 @@ void engine::reserve_default_time_wait(std::uint32_t length_ms) {
 
 void engine::apply_settings(const config::settings& s) {
     settings_ = s;
-    time_wait_->set_cap(s.tcp_max_tw_buckets);
     reserve_default_time_wait(s.time_wait_ms);
+    tw_cap_.set_cap(s.tcp_max_tw_buckets);
+    orphan_cap_.set_cap(s.tcp_max_orphans);
     ports_->set_range({s.ip_local_port_range.first, s.ip_local_port_range.last});
+}
+
+void engine::hear_of_cap(const teardown::cap_message& m) {
+    if (m.of == teardown::cap_kind::time_wait) {
+        tw_cap_.hear(m, time_wait_->size());
+    } else {
+        orphan_cap_.hear(m, orphans_);
+    }
+}
+
+std::uint32_t engine::room_for(teardown::cap_kind of) const {
+    return of == teardown::cap_kind::time_wait ? time_wait_->capacity() : tcbs_.capacity();
 }
 
 engine::~engine() {

@@ -49,6 +49,7 @@
 #include "tcp/close_log.hpp"
 #include "tcp/record_ends.hpp"
 #include "tcp/tcb.hpp"
+#include "teardown/cap_share.hpp"
 #include "teardown/classify.hpp"
 #include "teardown/fsm.hpp"
 #include "timer/wheel.hpp"
@@ -93,6 +94,7 @@ struct engine_config {
     const flow::flow_owner* owners = nullptr;
     unsigned worker = 0;
     std::vector<ipv4_address> addresses;  // the stack's own
+    teardown::cap_place caps{};           // of the stacks that share the process's caps
     host around;
 };
 
@@ -212,6 +214,16 @@ class engine {
     // taken over from the settings when it was made stays with it, as on Linux.
     void apply_settings(const config::settings&);
 
+    // Between turns: messages about the caps that this core shares with others.
+    template <class F>
+    void speak_of_caps(F&& say) {
+        tw_cap_.speak(time_wait_->size(), say);
+        orphan_cap_.speak(orphans_, say);
+    }
+    void hear_of_cap(const teardown::cap_message& m);
+    // How many TIME_WAIT records, or connections and so orphans, this core has memory for.
+    std::uint32_t room_for(teardown::cap_kind of) const;
+
     // For those who look at the tables from this lcore (stack/inspect.hpp).
     instant now() const { return now_; }
     const index_pool<tcb>& tcbs() const { return tcbs_; }
@@ -233,6 +245,10 @@ class engine {
     // RSTs sent, by the decided fact that asked for each.
     const std::array<std::uint64_t, teardown::event_count>& resets() const { return resets_; }
 
+    // Segments that went no further, by what was found. Those that are answered count too; what a
+    // queue or a pool has no room for has counters of its own.
+    const std::array<std::uint64_t, teardown::event_count>& drops() const { return drops_; }
+
     // For tests: the connection behind a handle, or nullptr.
     const tcb* connection(conn_id id) const;
 
@@ -249,6 +265,7 @@ class engine {
     void answer_from_record(const arrival& a, flow::time_wait_slot slot,
                             teardown::time_wait_answer answer, teardown::event what);
     void no_connection(const arrival& a);
+    void note_drop(teardown::event what) { ++drops_[static_cast<std::size_t>(what)]; }
 
     // listen.cpp
     listener* alive(listener_id id);
@@ -399,6 +416,7 @@ class engine {
     bool retries_exhausted(const tcb& c, teardown::event& why) const;
     bool probes_exhausted(const tcb& c, teardown::event& why) const;
     std::uint32_t within_user_timeout(const tcb& c, std::uint32_t wait_ms) const;
+    bool orphan_gives_way(tcb& c, bool hopeless);
     void arm_rto(tcb& c);
     void arm_rto_or_probe(tcb& c);
     void arm_keepalive(tcb& c);
@@ -410,6 +428,8 @@ class engine {
     void enter_fin_wait_2(tcb& c);
     void enter_time_wait(tcb& c);
     void erase_record(flow::time_wait_slot slot, const flow::key4& key);
+    bool evict_record();
+    void lose_time_wait(milliseconds left);
     bool enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
                       const flow::waiting& w);
     flow::time_wait_entry<flow::key4> record_of(tcb& c);
@@ -519,8 +539,11 @@ class engine {
     std::array<std::uint64_t, teardown::state_count> by_state_{};
     std::array<std::uint64_t, close_outcome_count> outcomes_{};
     std::array<std::uint64_t, teardown::event_count> resets_{};
+    std::array<std::uint64_t, teardown::event_count> drops_{};
     close_log closes_;
     std::uint32_t orphans_ = 0;
+    teardown::cap_share tw_cap_;      // tcp_max_tw_buckets
+    teardown::cap_share orphan_cap_;  // tcp_max_orphans
     std::uint32_t challenge_budget_ = 0;
     tick challenge_second_{};
 

@@ -84,6 +84,7 @@ void engine::connection_input(arrival& a, std::uint32_t index) {
 }
 
 void engine::disqualified(tcb& c, const arrival& a, const teardown::verdict& v) {
+    note_drop(v.what);
     switch (v.what) {
         case event::rx_paws_reject:
             counters_.add(counter::paws_estab);

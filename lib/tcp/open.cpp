@@ -226,6 +226,9 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
         return;
     }
     const action todo = teardown::lookup(state::syn_received, v.what).actions;
+    if (!has(todo, action::finish)) {
+        note_drop(v.what);
+    }
     if (v.what == event::rx_paws_reject) {
         counters_.add(counter::paws_estab);
     }

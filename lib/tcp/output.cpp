@@ -251,6 +251,9 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
     }
     c.high_rxt = lost.left + n + (fin ? 1 : 0);
     c.rtt_timing = false;  // Karn
+    if (n > 0) {
+        c.last_sent_data = now_tick_;
+    }
     counters_.add(counter::tcp_retrans_segs);
     if (c.recovery == recovery_state::recovery) {
         counters_.add(counter::fast_retrans);

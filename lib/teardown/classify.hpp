@@ -63,7 +63,8 @@ struct time_wait_view {
     bool timestamps = false;    // the connection had them
     bool fin_wait_2 = false;    // our FIN is acknowledged, the peer's is still to come (R60)
     bool listener = false;      // somebody listens for this 4-tuple now (R47)
-    std::uint32_t rcv_wnd = 0;  // last advertised, scaled; asked for in FIN_WAIT_2 only
+    std::uint32_t rcv_wnd = 0;  // octets last advertised; asked for in FIN_WAIT_2 only
+    bool ts_strict = false;     // a new incarnation must have timestamps (R69)
 };
 
 struct time_wait_policy {
@@ -82,7 +83,7 @@ struct time_wait_verdict {
     bool restart = false;           // 2MSL anew
     bool kill = false;              // remove the record
     bool reopen = false;            // SYN may open a new incarnation (R47, R48)
-    bool reopen_lower_seq = false;  // by R48 B1 with a lower sequence: strict timestamps (R69)
+    bool ts_strict = false;         // with reopen: what the new incarnation is (R69)
     bool become_time_wait = false;  // FIN_WAIT_2 got its FIN
     bool update_ts_recent = false;
     bool paws_rejected = false;

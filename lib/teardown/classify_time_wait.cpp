@@ -51,7 +51,10 @@ bool syn_opens(const time_wait_view& view, const tcp_segment& s, const time_wait
     // A new incarnation without timestamps has no PAWS, whatever the SYN offers.
     const bool new_timestamps = s.options.has_timestamps && policy.timestamps;
     if (!new_timestamps) {
-        return seq_beyond;  // A3, B2, B3
+        // DEVIATES RFC 6191 2: A3 and B2 do not open what an incarnation before opened with a lower
+        // sequence number by its timestamps alone (A1, B1), because copies of those before it may
+        // be beyond any number that the last one used, and nothing would tell them from new text.
+        return seq_beyond && !view.ts_strict;  // A3, B2, B3
     }
     if (!view.timestamps) {
         return true;  // B1
@@ -70,8 +73,8 @@ time_wait_verdict judge_syn(const time_wait_view& view, const tcp_segment& s,
     }
     time_wait_verdict v = only(event::rx_syn_newer);
     v.reopen = true;
-    // Without an old TS.Recent nothing but the new connection's own PAWS tells old text (R69).
-    v.reopen_lower_seq = !view.timestamps && !seq_beyond;
+    // Nothing but timestamps tells old text then, here and in whatever follows within 2MSL (R69).
+    v.ts_strict = view.ts_strict || !seq_beyond;
     return v;
 }
 

@@ -67,6 +67,8 @@ inline constexpr std::array<event_row, event_count> event_rows{{
     {event::time_wait_expired, "time_wait_expired", "2MSL are over"},
     {event::orphan_limit, "orphan_limit",
      "too many closed connections still ending (tcp_max_orphans)"},
+    {event::orphan_dropped, "orphan_dropped",
+     "the same, of one whose peer has long been silent: no RST"},
     {event::time_wait_refused, "time_wait_refused",
      "no TIME_WAIT record is to be had (tcp_max_tw_buckets)"},
     {event::evicted, "evicted", "the record made room for another"},

@@ -76,6 +76,7 @@ enum class event : std::uint8_t {
 
     // Resources and outside facts.
     orphan_limit,       // R63
+    orphan_dropped,     // the same, of one that has been idle for so long that it goes silently
     time_wait_refused,  // the TIME_WAIT table is at its cap (R54)
     evicted,            // a TIME_WAIT record made room for another (R54)
     listener_closed,    // R05

@@ -53,6 +53,7 @@ bool excuses(event e) {
         case event::rx_data_unreadable:
         case event::fin_wait_2_expired:
         case event::orphan_limit:
+        case event::orphan_dropped:
         case event::time_wait_refused:
         case event::evicted:
         case event::linger2_negative:

@@ -207,6 +207,7 @@ class stepper {
         }
         if (b_.resources && s.detached && s.st != state::closed) {
             time(x, event::orphan_limit);
+            time(x, event::orphan_dropped);
         }
         if (repeats_left(x) && (s.retries < b_.early || quiet_ || b_.hasty)) {
             one(protocol, label(act::retransmit_one, x),

@@ -38,6 +38,8 @@ class run_of_incarnations {
         c.addresses = {{stack_address, 24}};
         c.settings = test::scenario_options::small_settings();
         c.settings.tcp_timestamps = p.timestamps == ts_choice::never ? 0 : 1;
+        c.settings.tcp_tw_reuse = 1;
+        c.settings.ip_local_port_range = {test::listen_port, test::listen_port};
         if (!p.time_wait) {
             c.settings.tcp_max_tw_buckets = 0;
         }
@@ -45,7 +47,8 @@ class run_of_incarnations {
         c.pages = page_size::normal;
         c.secret = {chance_.next(), chance_.next()};
         auto made = stack::core::make(c, now_);
-        if (!made || !(*made)->calls().listen({stack_address, test::listen_port})) {
+        if (!made || (p.opens == opener::peer &&
+                      !(*made)->calls().listen({stack_address, test::listen_port}))) {
             std::fprintf(stderr, "old_duplicates: no stack\n");
             std::exit(2);
         }
@@ -70,7 +73,8 @@ class run_of_incarnations {
         const std::uint64_t n = ++result_.incarnations;
         const bool second = n % 2 == 0;
         const bool ts = profile_.timestamps == ts_choice::always ||
-                        (profile_.timestamps == ts_choice::begins && second);
+                        (profile_.timestamps == ts_choice::begins && second) ||
+                        (profile_.timestamps == ts_choice::now_and_then && chance_.chance(0.7));
         if (profile_.timestamps == ts_choice::begins && !second) {
             pass(2 * msl + gap_max);
         }
@@ -79,7 +83,7 @@ class run_of_incarnations {
         bad_ = false;
         id_ = {};
         ended_ = false;
-        if (!open()) {
+        if (!(profile_.opens == opener::peer ? open() : connect())) {
             ++result_.broken;
             give_up();
             return;
@@ -117,6 +121,34 @@ class run_of_incarnations {
             }
         }
         result_.reopened += core_->counters().get(counter::tw_reopened) - reopened;
+        return peer_.connected();
+    }
+
+    // connect() fails until the record is old enough, or has ended.
+    bool connect() {
+        const std::uint64_t reused = core_->counters().get(counter::tw_recycled);
+        peer_.listen();
+        connect_options from;
+        if (profile_.opens == opener::stack_bound) {
+            from.local = endpoint{stack_address, test::listen_port};
+            from.port.reuse_addr = true;
+        }
+        const endpoint to{test::peer_address, duplicate_peer::port};
+        bool first = true;
+        for (const instant latest = now_ + 6 * msl; !peer_.connected() && now_ < latest;) {
+            if (const auto made = core_->calls().connect(to, from)) {
+                id_ = *made;
+                pass(duration{10'000});
+                if (peer_.connected()) {
+                    break;
+                }
+                // It opens no more where the peer has left timestamps off.
+                static_cast<void>(core_->calls().abort(id_, completion::none));
+            }
+            result_.waited += std::exchange(first, false) ? 1 : 0;
+            pass(duration{500'000});
+        }
+        result_.reopened += core_->counters().get(counter::tw_recycled) - reused;
         return peer_.connected();
     }
 

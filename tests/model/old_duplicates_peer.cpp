@@ -17,7 +17,6 @@ using test::stack_mac;
 
 namespace {
 
-constexpr std::uint16_t peer_port = 40000;
 constexpr std::size_t headers = wire::ethernet_header_bytes + wire::ipv4_header_bytes;
 
 }  // namespace
@@ -29,12 +28,12 @@ void duplicate_peer::begin(std::uint64_t incarnation, seq32 isn, bool timestamps
     sent_ = 0;
     ts_recent_ = 0;
     timestamps_ = timestamps;
-    connecting_ = connected_ = closed_ = reset_ = false;
+    connecting_ = listening_ = connected_ = closed_ = reset_ = false;
 }
 
 wire::tcp_segment duplicate_peer::make(std::uint8_t control, seq32 seq) const {
     wire::tcp_segment s;
-    s.source_port = peer_port;
+    s.source_port = port;
     s.destination_port = test::listen_port;
     s.seq = seq;
     s.flags = control;
@@ -48,8 +47,12 @@ wire::tcp_segment duplicate_peer::make(std::uint8_t control, seq32 seq) const {
 
 wire::tcp_segment duplicate_peer::syn() {
     connecting_ = true;
+    return opening(flags::syn);
+}
+
+wire::tcp_segment duplicate_peer::opening(std::uint8_t control) {
     nxt_ = iss_ + 1;
-    wire::tcp_segment s = make(flags::syn, iss_);
+    wire::tcp_segment s = make(control, iss_);
     s.options.mss = 1460;
     // A window of 8 MiB: a stack refuses ACKs older than the largest window it was offered
     // (RFC 5961 5.2), and its ISNs move on by as much in an MSL. With a small window that alone
@@ -72,6 +75,17 @@ std::optional<wire::tcp_segment> duplicate_peer::hear(const wire::tcp_segment& s
         const bool refused = connecting_ && !connected_ && s.has(flags::ack) && s.ack == iss_ + 1;
         reset_ = reset_ || refused || (connected_ && !closed_ && s.seq == rcv_nxt_);
         return std::nullopt;
+    }
+    if (s.has(flags::syn) && listening_ && !s.has(flags::ack)) {
+        rcv_nxt_ = s.seq + 1;
+        ts_recent_ = s.options.tsval;
+        return opening(flags::syn | flags::ack);
+    }
+    if (listening_ && !connected_) {
+        connected_ = nxt_ == iss_ + 1 && s.has(flags::ack) && s.ack == nxt_;
+        if (!connected_) {
+            return make(flags::rst, s.ack);
+        }
     }
     if (s.has(flags::syn)) {
         if (!connecting_ || s.ack != iss_ + 1) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The scripted peer of the old-duplicates runs: one port, one connection at a time, no timers.
 //
-// It follows the protocol as far as it is spoken to: SYN, ACK, FIN after the stack's FIN; a SYN-ACK
-// that does not answer its SYN gets a RST (RFC 9293 3.10.7.3), which is what makes an old SYN
-// harmless. It believes a RST only at exactly the number it expects.
+// It follows the protocol as far as it is spoken to: SYN or SYN-ACK, ACK, FIN after the stack's
+// FIN; a SYN-ACK that does not answer its SYN gets a RST (RFC 9293 3.10.7.3), which is what makes
+// an old SYN harmless. It believes a RST only at exactly the number it expects.
 #pragma once
 
 #include <cstdint>
@@ -26,13 +26,16 @@ constexpr std::uint8_t stream_octet(std::uint64_t incarnation, std::uint64_t at)
 
 class duplicate_peer {
   public:
+    static constexpr std::uint16_t port = 40000;
+
     explicit duplicate_peer(std::uint32_t start) : nxt_{start} {}
 
     void set_time(instant now) { now_ = now; }
     void begin(std::uint64_t incarnation, seq32 isn, bool timestamps);
-    void forget() { connected_ = connecting_ = false; }
+    void forget() { connected_ = connecting_ = listening_ = false; }
 
     wire::tcp_segment syn();
+    void listen() { listening_ = true; }
     wire::tcp_segment text(std::uint32_t octets);
     // Its answer to what the stack says, if any.
     std::optional<wire::tcp_segment> hear(const wire::tcp_segment& s);
@@ -53,6 +56,7 @@ class duplicate_peer {
 
   private:
     wire::tcp_segment make(std::uint8_t flags, seq32 seq) const;
+    wire::tcp_segment opening(std::uint8_t flags);
 
     instant now_{};
     std::uint64_t incarnation_ = 0;
@@ -63,6 +67,7 @@ class duplicate_peer {
     std::uint32_t ts_recent_ = 0;
     bool timestamps_ = false;
     bool connecting_ = false;
+    bool listening_ = false;
     bool connected_ = false;
     bool closed_ = false;
     bool reset_ = false;

@@ -85,6 +85,40 @@ TEST(old_duplicates, do_not_reach_an_incarnation_that_begins_with_timestamps) {
     EXPECT_GT(r.reopened * 10, r.incarnations * 4);
 }
 
+// A peer that offers timestamps in some incarnations and not in others: what was opened by them
+// alone is not opened without them.
+// R48, R69
+TEST(old_duplicates, do_not_reach_an_incarnation_of_a_peer_that_has_timestamps_now_and_then) {
+    for (const auto isn : {isn_choice::below, isn_choice::random}) {
+        const auto r = run({.name = isn == isn_choice::below ? "timestamps_now_and_then"
+                                                             : "timestamps_now_and_then_random",
+                            .isn = isn,
+                            .timestamps = ts_choice::now_and_then});
+        EXPECT_EQ(r.corrupted, 0u) << r.first;
+        EXPECT_GT(r.reopened * 10, r.incarnations);
+    }
+}
+
+// The connecting side takes the place of its own TIME_WAIT: PAWS protects it, wherever the peer's
+// ISN lies.
+// R55, R56, R71
+TEST(old_duplicates, do_not_reach_a_connection_that_took_a_time_wait_records_place) {
+    constexpr auto always = ts_choice::always;
+    for (const duplicates_profile& p :
+         {duplicates_profile{.name = "connect_reuse",
+         .isn = isn_choice::below,
+         .timestamps = always,
+         .opens = opener::stack},
+          duplicates_profile{
+              .name = "connect_reuse_random", .timestamps = always, .opens = opener::stack},
+          duplicates_profile{
+              .name = "connect_bound", .timestamps = always, .opens = opener::stack_bound}}) {
+        const auto r = run(p);
+        expect_whole(r);
+        EXPECT_GT(r.reopened * 10, r.incarnations * 9);
+    }
+}
+
 // What TIME_WAIT is for: without it, and without timestamps, old text is delivered.
 // R54
 TEST(old_duplicates, corrupt_what_has_no_time_wait) {

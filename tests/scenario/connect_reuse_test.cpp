@@ -199,5 +199,20 @@ TEST(connect_reuse, the_port_whose_record_is_oldest_comes_first) {  // R57
     EXPECT_NE(order[0], order[1]);
 }
 
+// R55, R69: the peer's ISN may lie anywhere, so only timestamps tell its old text from new.
+TEST(connect_reuse, a_syn_ack_without_timestamps_opens_nothing) {
+    checked_scenario s(options(1));
+    remote& r = used_and_closed(s);
+    s.advance(2s);
+    const auto id = connect_again(s, r);
+    ASSERT_TRUE(id.ok());
+    r.heard();
+    r.send(seg("S.").seq(0).no_ts());
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.state_of(*id), state::syn_sent);
+    EXPECT_EQ(s.count(counter::ts_missing), 1u);
+    static_cast<void>(s.calls().abort(*id));
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -294,6 +294,18 @@ TEST(fin_wait_1, close_beyond_tcp_max_orphans_resets_at_once) {
     EXPECT_EQ(s.in_state(state::fin_wait_1), 1u);
 }
 
+// R31, R60: the record's window is the one that was advertised, scaled.
+TEST(fin_wait_2, a_rst_within_the_scaled_window_of_an_orphan_is_challenged) {
+    checked_scenario s;
+    remote& r = s.make_orphan_fin_wait_2();
+    r.heard();
+    r.send(seg("R.").seq(r.next_seq + 30000));
+    EXPECT_EQ(r.heard(), ". 2:2(0) ack 1");
+    r.send(seg("R.").seq(r.next_seq + 100000));
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.in_state(state::fin_wait_2), 1u);
+}
+
 // R60, R54
 TEST(fin_wait_2, orphan_that_finds_no_record_is_closed_at_once) {
     scenario_options o;

@@ -7,22 +7,6 @@
 namespace lastack::test {
 namespace {
 
-// The first 28 octets of a packet of ours, as a router would quote them.
-std::vector<std::uint8_t> quote(const remote& r, std::int64_t seq, std::uint16_t length = 40) {
-    std::vector<std::uint8_t> q(28);
-    wire::ipv4_header ip;
-    ip.source = stack_address;
-    ip.destination = peer_address;
-    ip.ttl = 60;
-    ip.protocol = 6;
-    ip.total_length = length;
-    wire::write_ipv4(q.data(), ip);
-    store_be16(q.data() + 20, r.stack_port);
-    store_be16(q.data() + 22, r.port);
-    store_be32(q.data() + 24, r.irs + static_cast<std::uint32_t>(seq));
-    return q;
-}
-
 TEST(icmp, echo_is_answered_with_the_same_payload) {
     checked_scenario s;
     const std::string text = octets(100);

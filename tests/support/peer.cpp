@@ -205,6 +205,7 @@ stack::link scenario_options::plain_link() {
 
 scenario::scenario(const scenario_options& o) : options(o), pools_(o.pools), now_(o.start) {
     stack::core_config c;
+    c.caps = options.caps;
     c.port = o.link;
     c.addresses = {{stack_address, 24}};
     if (o.second_address) {

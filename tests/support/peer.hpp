@@ -154,6 +154,7 @@ struct scenario_options {
     bool introduce = true;        // the peer's address is known from the start
     listen_options listening{};   // of the listener on port 80
     bool second_address = false;  // the stack has stack_address_2 too
+    teardown::cap_place caps{};
     instant start{std::int64_t{1000} * 1000000};
     std::array<std::uint64_t, 2> secret{0x0123456789abcdef, 0xfedcba9876543210};
     const flow::flow_owner* owners = nullptr;

@@ -34,6 +34,23 @@ inline void feed(scenario& s, remote& r, const seg& say) {
     s.core().input({&m, 1}, s.now());
 }
 
+// The first 28 octets of a packet of ours, as a router would quote them.
+inline std::vector<std::uint8_t> quote(const remote& r, std::int64_t seq,
+                                       std::uint16_t length = 40) {
+    std::vector<std::uint8_t> q(28);
+    wire::ipv4_header ip;
+    ip.source = stack_address;
+    ip.destination = peer_address;
+    ip.ttl = 60;
+    ip.protocol = 6;
+    ip.total_length = length;
+    wire::write_ipv4(q.data(), ip);
+    store_be16(q.data() + 20, r.stack_port);
+    store_be16(q.data() + 22, r.port);
+    store_be32(q.data() + 24, r.irs + static_cast<std::uint32_t>(seq));
+    return q;
+}
+
 // When each of the segments was heard, in milliseconds after `start`.
 inline std::vector<std::int64_t> times_ms(const std::vector<heard_segment>& segments,
                                           instant start) {

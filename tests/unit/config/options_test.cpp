@@ -49,6 +49,7 @@ TEST(options, every_row_writes_a_field_of_its_own) {
     for (const option& o : options()) {
         settings s;
         const auto text = std::holds_alternative<file_name settings::*>(o.where) ? "a-file"
+                          : o.key.ends_with("headroom")                          ? "2"
                           : o.key.ends_with("port_range")                        ? "1000 1001"
                           : o.key.ends_with("mem")                               ? "1 2 3"
                           : o.key.ends_with("cap_policy")                        ? "evict_oldest"
@@ -131,6 +132,20 @@ TEST(options, a_file_name_may_be_as_long_as_it_is_held_and_no_longer) {
     EXPECT_TRUE(error_of("lastack.secret_file", std::string(255, 'x')).empty());
     EXPECT_FALSE(error_of("lastack.secret_file", std::string(256, 'x')).empty());
     EXPECT_FALSE(error_of("lastack.secret_file", std::string_view("a\0b", 3)).empty());
+}
+
+TEST(options, a_factor_takes_two_decimals) {
+    EXPECT_EQ(with("lastack.core_headroom=1.5").core_headroom, factor{150});
+    EXPECT_EQ(with("lastack.core_headroom=64").core_headroom, factor{6400});
+    EXPECT_EQ(get(with("lastack.core_headroom=2.07"), *find_option("lastack.core_headroom")),
+              "2.07");
+    EXPECT_EQ(
+        error_of("lastack.core_headroom", "0.99"),
+        "lastack.core_headroom cannot be '0.99': it takes 1 to 64, with at most two decimals");
+    for (const auto* bad :
+         {"", ".", "1.", ".5", "1.255", "1,5", "64.01", "-1", "1.2.3", "99999999999999999999"}) {
+        EXPECT_FALSE(error_of("lastack.core_headroom", bad).empty()) << bad;
+    }
 }
 
 TEST(options, a_slash_separates_as_it_does_for_sysctl) {

@@ -49,17 +49,23 @@ TEST(plan, addresses_and_gateway_go_to_their_port) {
     EXPECT_FALSE(gateway_of(with({"10.0.0.2/24"}), 0));
 }
 
-TEST(plan, capacities_and_caps_are_shared_and_rounded_up) {
+// R63
+TEST(plan, capacities_are_shared_with_headroom_and_caps_are_the_processes) {
     config::settings s;
     s.connections = 1000;
     s.time_wait_records = 7;
     const auto part = share(*config::resolve(s), 3);
-    EXPECT_EQ(part.connections, 334u);
-    EXPECT_EQ(part.time_wait_records, 3u);
-    EXPECT_EQ(part.tcp_max_tw_buckets, 3u);
-    EXPECT_EQ(part.tcp_max_orphans, 334u);
+    EXPECT_EQ(part.connections, 418u);  // 334 * 1.25
+    EXPECT_EQ(part.time_wait_records, 4u);
+    EXPECT_EQ(part.syn_records, 21846u);
+    EXPECT_EQ(part.tcp_max_tw_buckets, 7u);
+    EXPECT_EQ(part.tcp_max_orphans, 1000u);
     EXPECT_EQ(part.tcp_fin_timeout, 60u);
     EXPECT_EQ(share(*config::resolve(s), 1), *config::resolve(s));
+    s.core_headroom = {6400};
+    EXPECT_EQ(share(*config::resolve(s), 3).connections, 1000u);
+    s.core_headroom = {100};
+    EXPECT_EQ(share(*config::resolve(s), 3).connections, 334u);
 }
 
 TEST(memory, pools_follow_descriptors_connections_and_the_setting) {

@@ -348,6 +348,9 @@ class oracle {
                 return our_fin_outstanding()
                            ? delete_tcb(close_outcome::aborted_orphan_limit, action::send_reset)
                            : never();
+            case event::orphan_dropped:
+                return our_fin_outstanding() ? delete_tcb(close_outcome::aborted_orphan_limit)
+                                             : never();
             case event::time_wait_refused:
             case event::evicted:
                 if (!record) {

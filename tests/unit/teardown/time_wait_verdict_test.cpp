@@ -204,8 +204,8 @@ TEST(time_wait, rfc_6191_decides_whether_a_syn_reopens) {
         bool strict;
     };
     constexpr row table[]{
-        {"A1", true, true, 1, 1, true, false},    {"A1", true, true, 1, 0, true, false},
-        {"A1", true, true, 1, -9, true, false},   {"A2", true, true, 0, 1, true, false},
+        {"A1", true, true, 1, 1, true, false},    {"A1", true, true, 1, 0, true, true},
+        {"A1", true, true, 1, -9, true, true},    {"A2", true, true, 0, 1, true, false},
         {"A4", true, true, 0, 0, false, false},   {"A4", true, true, 0, -9, false, false},
         {"A4", true, true, -1, 1, false, false},  {"A4", true, true, -1, -9, false, false},
         {"A3", true, false, 0, 1, true, false},   {"A3", true, false, 0, 0, false, false},
@@ -224,7 +224,19 @@ TEST(time_wait, rfc_6191_decides_whether_a_syn_reopens) {
         SCOPED_TRACE(::testing::Message() << r.rule << " tsval " << r.tsval << " seq " << r.seq);
         EXPECT_EQ(v.reopen, r.accepted);
         EXPECT_EQ(v.answer == time_wait_answer::throttled_ack, !r.accepted);
-        EXPECT_EQ(v.reopen_lower_seq, r.strict);
+        EXPECT_EQ(v.ts_strict, r.strict);
+    }
+}
+
+// R48, R69
+TEST(time_wait, what_timestamps_alone_have_opened_opens_again_by_timestamps_only) {
+    for (time_wait_view view : {make_time_wait(), make_time_wait_without_timestamps()}) {
+        view.ts_strict = true;
+        EXPECT_FALSE(judge(view, segment(flags::syn, 1)).reopen);
+        EXPECT_EQ(judge(view, segment(flags::syn, 1)).answer, time_wait_answer::throttled_ack);
+        const auto v = judge(view, segment(flags::syn, 1).tsval(5));
+        EXPECT_TRUE(v.reopen);
+        EXPECT_TRUE(v.ts_strict);  // it is passed on until TIME_WAIT has run out
     }
 }
 
