@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace lastack::test {
@@ -86,8 +87,12 @@ std::uint16_t socket_pair::transmit(void* context, rte_mbuf** frames, std::uint1
     end& from = *static_cast<end*>(context);
     end& to = from.world->ends_[1 - from.self];
     for (std::uint16_t i = 0; i < n; ++i) {
+        std::string frame = frame_bytes(frames[i]);
+        if (frame.size() > 34 && frame[12] == 8 && frame[13] == 0) {
+            from.last_packet = frame.substr(14);
+        }
         if (!from.lost) {
-            to.arriving.push_back(frame_bytes(frames[i]));
+            to.arriving.push_back(std::move(frame));
         }
         rte_pktmbuf_free(frames[i]);
     }
@@ -124,8 +129,7 @@ bool socket_pair::quiet() const {
     });
 }
 
-void socket_pair::step(instant limit) {
-    turn();
+void socket_pair::skip(instant limit) {
     if (quiet()) {
         const instant due =
             std::min(ends_[client].core->next_deadline(), ends_[server].core->next_deadline());
@@ -136,7 +140,8 @@ void socket_pair::step(instant limit) {
 void socket_pair::advance(duration d) {
     const instant until{now_.us + d.count()};
     while (now_ < until || !quiet()) {
-        step(until);
+        turn();
+        skip(until);
     }
 }
 
@@ -150,10 +155,14 @@ int socket_pair::wait(void* context, std::int64_t timeout_us) {
     if (w.refusal_ != 0) {
         return w.refusal_;
     }
+    if (w.while_waiting) {
+        std::exchange(w.while_waiting, nullptr)();
+        return 0;  // what it did may be what was waited for
+    }
     const instant until = timeout_us < 0 ? for_ever : instant{w.now_.us + timeout_us};
     const std::uint64_t before = e.events;
-    while (e.events == before && w.now_ < until) {
-        w.step(until);
+    for (w.turn(); e.events == before && w.now_ < until; w.turn()) {
+        w.skip(until);
     }
     return 0;
 }

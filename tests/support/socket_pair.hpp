@@ -9,6 +9,7 @@
 #include <array>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -38,8 +39,12 @@ class socket_pair {
     socket_layer& layer(side s) { return *ends_[s].layer; }
     // What calls that would wait are refused with; 0: nothing.
     void refuse_waiting(int error) { refusal_ = error; }
+    // Called once, when a call begins to wait: another thread of the host may make calls meanwhile.
+    std::function<void()> while_waiting;
     // Frames that this side sends are lost.
     void cut(side from, bool lost) { ends_[from].lost = lost; }
+    // The latest IP packet that this side sent, from its IP header on.
+    const std::string& last_packet(side from) const { return ends_[from].last_packet; }
 
   private:
     struct end {
@@ -50,6 +55,7 @@ class socket_pair {
         std::unique_ptr<socket_layer> layer;
         std::deque<std::string> arriving;
         std::uint64_t events = 0;  // told so far
+        std::string last_packet;
         bool lost = false;
     };
 
@@ -57,8 +63,8 @@ class socket_pair {
     static int wait(void* context, std::int64_t timeout_us);
     void turn();
     bool quiet() const;
-    // Turns; then, if nothing is under way, goes on to the next deadline, at most to `limit`.
-    void step(instant limit);
+    // If nothing is under way, goes on to the next deadline, at most to `limit`.
+    void skip(instant limit);
 
     instant now_{std::int64_t{1000} * 1000000};
     int refusal_ = 0;
