@@ -29,6 +29,9 @@ std::size_t path_mtu_cache::index(ipv4_address destination) const {
 
 path_mtu path_mtu_cache::lookup(ipv4_address destination, std::uint16_t interface_mtu,
                                 instant now) const {
+    if (!ever_lowered_) {
+        return {interface_mtu, true};
+    }
     for (const entry& e : buckets_[index(destination)]) {
         if (e.destination == destination && now < e.expires && e.mtu.octets <= interface_mtu) {
             return e.mtu;
@@ -63,6 +66,7 @@ bool path_mtu_cache::lower(ipv4_address destination, std::uint16_t reported,
         at = std::ranges::min_element(b, {}, &entry::expires);
     }
     *at = {now + path_mtu_lifetime, destination, wanted};
+    ever_lowered_ = true;
     return wanted != current;
 }
 

@@ -55,6 +55,7 @@ class path_mtu_cache {
 
     std::vector<bucket> buckets_;
     std::uint64_t hash_key_;
+    bool ever_lowered_ = false;  // until then nothing need be looked for
 };
 
 // RFC 1191 7.1: the next common MTU below the length of a packet that did not fit.

@@ -74,6 +74,9 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
         }
     }
     set_state(c, cell.next);
+    if (todo == action::none) {
+        return true;
+    }
     if (has(todo, action::send_syn)) {
         send_control(c, c.snd_una, wire::tcp_flags::syn);
         arm_rto(c);

@@ -144,6 +144,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     c.snd_nxt = c.snd_push = c.snd_una + 1;
     c.syn_unacked = true;
     c.timestamps = settings_.tcp_timestamps != 0;
+    c.ts_offset = timestamp_offset(key);
     c.sack = settings_.tcp_sack;
     c.wscale = settings_.tcp_window_scaling;
     c.mss_base = offered_mss(key.remote, c.mss_max);

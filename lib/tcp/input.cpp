@@ -3,8 +3,8 @@
 //
 // teardown::classify() judges; the close FSM says what a disqualified segment is answered; an
 // acceptable one goes through ACK, text and FIN here, in this order, each in the state the one
-// before has left. The common segments of an open connection skip the judging (header prediction):
-// in sequence, inside the window, nothing but ACK and PSH.
+// before has left. The common segments skip the judging (header prediction): in sequence, inside
+// the window, nothing but ACK, PSH and FIN, on a connection that is open or whose FIN is out.
 #include <rte_mbuf.h>
 
 #include "tcp/engine.hpp"
@@ -16,12 +16,15 @@ using teardown::event;
 using teardown::state;
 
 bool engine::predicted(const tcb& c, const wire::tcp_segment& s) const {
-    if (c.st != state::established || (s.flags & ~flags::psh) != flags::ack || s.seq != c.rcv_nxt ||
+    const bool open = c.st == state::established;
+    const bool closing = c.st == state::fin_wait_1 && s.payload_length == 0 && !c.syn_unacked;
+    constexpr auto harmless = static_cast<std::uint8_t>(~(flags::psh | flags::fin));
+    if (!(open || closing) || (s.flags & harmless) != flags::ack || s.seq != c.rcv_nxt ||
         c.reassembly != npos || c.recovery != recovery_state::open || s.options.sack_count != 0 ||
         s.ack < c.snd_una || s.ack > c.snd_nxt || s.options.has_timestamps != c.timestamps) {
         return false;
     }
-    if (distance(c.rcv_nxt + s.payload_length, c.rcv_edge) < 0) {
+    if (distance(c.rcv_nxt + s.length(), c.rcv_edge) < 0) {
         return false;
     }
     return !c.timestamps || static_cast<std::int32_t>(s.options.tsval - c.ts_recent) >= 0;
@@ -73,6 +76,8 @@ void engine::connection_input(arrival& a, std::uint32_t index) {
     teardown::verdict v;
     if (predicted(c, a.segment)) {
         v.update_ts_recent = c.timestamps;
+        v.acks_fin = c.fin_sent && c.snd_una != c.snd_nxt && a.segment.ack == c.snd_nxt;
+        v.fin = a.segment.has(flags::fin);
     } else {
         v = teardown::classify(view_of(c), a.segment);
     }

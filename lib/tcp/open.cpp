@@ -197,13 +197,16 @@ void engine::drop_syn_record(std::uint32_t index) {
     port_changed(r.key);
 }
 
-void engine::syn_record_input(arrival& a, std::uint32_t index) {
-    syn_record& r = syns_[index];
-    if (listener_of(r) == nullptr) {
-        drop_syn_record(index);
-        answer_reset(a.key, a.segment, a.tos, event::listener_closed);  // R05
-        return;
-    }
+namespace {
+
+// Header prediction for the handshake's last segment: the ACK, with or without text.
+bool completes(const syn_record& r, const wire::tcp_segment& s, std::uint32_t window) {
+    return (s.flags & ~flags::psh) == flags::ack && s.seq == r.irs + 1 && s.ack == r.iss + 1 &&
+           s.payload_length <= window && s.options.has_timestamps == r.timestamps &&
+           (!r.timestamps || seq32{s.options.tsval} >= seq32{r.ts_recent});
+}
+
+teardown::connection_view view_of(const syn_record& r, std::uint32_t window) {
     teardown::connection_view view;
     view.st = state::syn_received;
     view.iss = r.iss;
@@ -211,14 +214,34 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
     view.snd_nxt = r.iss + 1;
     view.snd_wnd_max = r.window;
     view.rcv_nxt = r.irs + 1;
-    view.rcv_wnd = syn_window(receive_memory(alive(r.listener)->connections));
+    view.rcv_wnd = window;
     view.ts_recent = r.ts_recent;
     view.last_ack_sent = view.rcv_nxt;
     view.sack_right_edge = view.rcv_nxt;
     view.timestamps = r.timestamps;
     view.ts_recent_valid = true;
     view.ts_strict = r.ts_strict;
-    const teardown::verdict v = teardown::classify(view, a.segment);
+    return view;
+}
+
+}  // namespace
+
+void engine::syn_record_input(arrival& a, std::uint32_t index) {
+    syn_record& r = syns_[index];
+    const listener* const l = listener_of(r);
+    if (l == nullptr) {
+        drop_syn_record(index);
+        answer_reset(a.key, a.segment, a.tos, event::listener_closed);  // R05
+        return;
+    }
+    const std::uint32_t window = syn_window(receive_memory(l->connections));
+    teardown::verdict v;
+    if (completes(r, a.segment, window)) {
+        v.acks_syn = true;
+        v.update_ts_recent = r.timestamps;
+    } else {
+        v = teardown::classify(tcp::view_of(r, window), a.segment);
+    }
     if (v.what == event::rx_acceptable) {
         if (v.acks_syn) {
             establish(a, index, v);
@@ -309,7 +332,6 @@ std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash,
     c.in_ready_ring = in_ring;
     c.key = key;
     c.hash = hash;
-    c.ts_offset = timestamp_offset(key);
     c.rcv_limit = settings_.tcp_rmem.initial;
     c.rcv_wscale = offered_wscale();
     c.sharing = sharing;
@@ -353,6 +375,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     c.snd_wl2 = r.iss;
     c.snd_wnd = c.snd_wnd_max = r.window;
     c.timestamps = r.timestamps;
+    c.ts_offset = r.ts_offset;
     c.ts_recent = r.ts_recent;
     c.ts_recent_at = now_tick_;
     c.ts_strict = r.ts_strict;

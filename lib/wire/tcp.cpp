@@ -200,6 +200,9 @@ std::size_t tcp_sack_blocks_written(const tcp_options& o) {
 }
 
 std::size_t tcp_header_length(const tcp_options& o) {
+    if (!o.has_wscale && o.mss == 0 && o.sack_count == 0 && !o.sack_permitted) {
+        return tcp_header_bytes + (o.has_timestamps ? aligned_timestamps_bytes : 0);
+    }
     const std::size_t blocks = tcp_sack_blocks_written(o);
     return tcp_header_bytes + plain_options_length(o) +
            (blocks == 0 ? 0 : 4 + octets::sack_block * blocks);
