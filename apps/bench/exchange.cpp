@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "exchange.hpp"
 
-#include <cstring>
-#include <string_view>
-
-#include "stack/core.hpp"
+#include <rte_cycles.h>
 
 namespace bench {
 namespace {
@@ -15,62 +12,11 @@ using lastack::local_stack;
 
 constexpr std::uint32_t opens_per_turn = 64;  // so that a start is no storm
 
-std::vector<std::byte> text_of(std::string_view head, std::size_t octets) {
-    std::vector<std::byte> text(octets, std::byte{'.'});
-    std::memcpy(text.data(), head.data(), std::min(head.size(), octets));
-    return text;
-}
-
 }  // namespace
 
-// --- both ----------------------------------------------------------------------------------------
-
-void end_base::on_start_end(local_stack& s) {
-    const std::lock_guard hold(load_->lock);
-    tally_->core = &s.core();
-}
-
-void end_base::publish(local_stack& s, std::chrono::microseconds now) {
-    if (now < next_) {
-        return;
-    }
-    next_ = now + std::chrono::milliseconds(10);
-    const auto counts = s.core().counts();
-    tally_->time_wait.set(
-        counts.by_state[static_cast<std::size_t>(lastack::teardown::state::time_wait)]);
-}
-
-void end_base::leave() {
-    if (tally_->core == nullptr) {
-        return;
-    }
-    const auto left = tally_->core->states();
-    using lastack::teardown::state;
-    std::uint64_t held = left.sockets + left.mbufs_held;
-    for (std::size_t i = 0; i < left.by_state.size(); ++i) {
-        const auto st = static_cast<state>(i);
-        held += st == state::time_wait || st == state::listen ? 0 : left.by_state[i];
-    }
-    tally_->leaked.set(held);
-}
-
-// --- server --------------------------------------------------------------------------------------
-
 exchange_server::exchange_server(load& l)
-    : end_base(l, end::server),
+    : server_base(l),
       reply_(text_of("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", l.reply_octets)) {}
-
-lastack::result<bool, std::string> exchange_server::on_start(local_stack& s) {
-    on_start_end(s);
-    for (std::uint32_t i = 0; i < load_->server_ports; ++i) {
-        const auto port = static_cast<std::uint16_t>(load_->server.port + i);
-        if (const auto made = s.listen({{}, port}); !made) {
-            return lastack::failure{"listening on port " + std::to_string(port) + ": " +
-                                    std::string(name(made.error()))};
-        }
-    }
-    return true;
-}
 
 void exchange_server::on_readable(local_stack& s, conn_id id, const event&) {
     const auto got = s.receive(id);
@@ -89,32 +35,10 @@ void exchange_server::on_readable(local_stack& s, conn_id id, const event&) {
     }
 }
 
-// --- client --------------------------------------------------------------------------------------
-
 exchange_client::exchange_client(load& l, unsigned worker)
-    : end_base(l, end::client),
-      tuples_(l, worker),
-      request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)),
-      slots_(l.at_once) {
-    for (std::uint32_t i = l.at_once; i > 0; --i) {
-        free_.push_back(i - 1);
-    }
+    : client_base(l, worker),
+      request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)) {
     idle_.reserve(l.at_once);
-}
-
-void exchange_client::open(local_stack& s) {
-    const std::uint32_t index = free_.back();
-    const auto pair = tuples_.next();
-    const auto id = s.connect(pair.remote, {pair.local, index});
-    if (!id) {
-        // This tuple is still in use, or memory is short: the next turn tries the next one.
-        tally_->failed.add(id.error() == lastack::call_error::address_in_use ? 0 : 1);
-        return;
-    }
-    free_.pop_back();
-    slots_[index] = {*id, 0, 0, false, true};
-    ++begun_;
-    tally_->begun.set(begun_);
 }
 
 void exchange_client::ask(local_stack& s, slot& at, std::uint64_t due) {
@@ -172,13 +96,6 @@ void exchange_client::on_peer_closed(local_stack& s, conn_id id, const event& e)
     (void)s.close(id, lastack::completion::event);
 }
 
-void exchange_client::on_ended(local_stack& s, conn_id id, const event& e) {
-    (is_clean(e.outcome) ? tally_->connections : tally_->failed).add(1);
-    (void)s.close(id);  // one that ended by itself
-    slots_[e.user].open = false;
-    free_.push_back(static_cast<std::uint32_t>(e.user));
-}
-
 // At a rate, a request is due each so many cycles, whether or not a connection is free for it.
 void exchange_client::ask_when_due(local_stack& s) {
     const std::uint64_t rate = load_->wanted.rate.load(std::memory_order_relaxed);
@@ -208,18 +125,7 @@ void exchange_client::on_turn(local_stack& s, std::chrono::microseconds now) {
     if (draining_) {
         return;
     }
-    const std::uint64_t limit = load_->wanted.connections.load(std::memory_order_relaxed);
-    // Until each address has had one connection, one each: a neighbour that is not known yet has
-    // room for four packets only.
-    const std::size_t known = load_->client_addresses.size();
-    const std::size_t most = tally_->open.get() < known
-                                 ? std::min<std::size_t>(known, load_->wanted.at_once)
-                                 : load_->wanted.at_once.load(std::memory_order_relaxed);
-    for (std::uint32_t n = 0; n < opens_per_turn && begun_ < limit && !free_.empty() &&
-                              slots_.size() - free_.size() < most;
-         ++n) {
-        open(s);
-    }
+    open_missing(s, opens_per_turn);
     if (!load_->closes) {
         ask_when_due(s);
     }

@@ -84,6 +84,20 @@ class reporter {
         if (l_.here != role::server && !fixed && run == 0) {
             l_.wanted.connections = ~std::uint64_t{0};
             std::this_thread::sleep_for(milliseconds(500));  // neighbours are known, caches warm
+            if (l_.idle) {
+                const std::uint64_t all = std::uint64_t{l_.at_once} * l_.workers;
+                wait_for([all](const look& n) { return n.open >= all; }, 600);
+            }
+            if (l_.load_percent != 0) {
+                const look a = now();
+                std::this_thread::sleep_for(std::chrono::seconds(1));
+                const look b = now();
+                const auto possible =
+                    static_cast<double>(b.requests - a.requests) / (b.at_s - a.at_s);
+                l_.wanted.rate =
+                    static_cast<std::uint64_t>(possible * l_.load_percent / 100 / l_.workers);
+                std::this_thread::sleep_for(milliseconds(200));
+            }
         }
         const look first = now();
         look before = first;
@@ -147,10 +161,8 @@ int refuse(const char* name, const std::string& what) {
 void add_common_options(CLI::App& app, load& l) {
     app.add_option("--wire", l.wire,
                    "ring: both ends here, joined by rings in memory; null: this server alone, its "
-                   "peer a few "
-                   "prepared segments; memif, tap, af_packet: the same everywhere else; port: the "
-                   "device that "
-                   "EAL's own words name")
+                   "peer a few prepared segments; memif, tap, af_packet: the same everywhere else; "
+                   "port: the device that EAL's own words name")
         ->capture_default_str()
         ->check(CLI::IsMember({"ring", "null", "memif", "tap", "af_packet", "port"}));
     app.add_option("--role", l.here, "Which end runs here (ring and null have both)")
@@ -220,7 +232,9 @@ int run_subject(const subject& what, int argc, const char* const* argv) {
         return refuse(what.name, rt.error());
     }
     std::fprintf(stderr, "%s\n", (*rt)->describe().c_str());
-    l->wanted.at_once = l->at_once;
+    const bool singly = std::string_view(what.name) == "latency" && l->load_percent == 0;
+    l->wanted.at_once = singly ? 1 : l->at_once;
+    l->wanted.rate = l->rate;
     reporter r{what, *l, **rt};
     std::thread reporting{std::ref(r)};
     const int status = what.run(**rt, *l);

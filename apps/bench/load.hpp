@@ -71,11 +71,16 @@ struct load {
     std::uint32_t request_octets = 64;
     std::uint32_t reply_octets = 64;
     std::uint32_t workers = 1;
-    bool closes = true;  // the server closes after its reply
+    bool closes = true;     // connections end by themselves; cps: the server closes after its reply
+    bool idle = false;      // connections are opened, and then nothing
+    std::uint32_t mtu = 0;  // 0: the wire's own
+    std::uint32_t load_percent = 0;  // of what is possible; 0: one request at a time
+    std::uint64_t rate = 0;          // connections a second; 0: as they come
+    std::uint32_t mbufs = 0;         // 0: as the runtime computes
     bool json = false;
     bool huge = true;
     lastack::endpoint server{};
-    std::uint32_t server_ports = 1;  // from server.port on
+    std::uint32_t server_ports = 16;  // from server.port on
     std::vector<lastack::ip_address> client_addresses;
 
     std::string server_text;

@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "loads.hpp"
 
+#include <rte_eal.h>
+#include <rte_memory.h>
+
 #include <CLI/CLI.hpp>
 
 #include "both_ends.hpp"
+#include "bulk.hpp"
+#include "endings.hpp"
 #include "exchange.hpp"
+#include "measure.hpp"
 
 namespace bench {
 namespace {
@@ -61,10 +67,7 @@ subject cps_subject() {
     return {"cps",
             "Whole connections: open, one request, a reply that carries the server's FIN, "
             "TIME_WAIT on the server",
-            [](CLI::App& app, load& l) {
-                l.server_ports = 16;
-                exchange_options(app, l);
-            },
+            [](CLI::App& app, load& l) { exchange_options(app, l); },
             run_exchange,
             [](figures& f, const load&, const look& a, const look& b) {
                 f[figure::cps] = per_second(a.connections, b.connections, a, b);
@@ -90,10 +93,101 @@ subject rps_subject() {
             }};
 }
 
+subject latency_subject() {
+    return {"latency",
+            "Round trips of a small request, one at a time or at a share of what is possible",
+            [](CLI::App& app, load& l) {
+                l.closes = false;
+                l.time_wait = 65536;
+                l.at_once = 64;
+                exchange_options(app, l);
+                app.add_option("--load", l.load_percent,
+                               "Per cent of the rate that is possible, measured for a second "
+                               "before; 0: one request at a time")
+                    ->capture_default_str()
+                    ->check(CLI::Range(0, 95));
+            },
+            run_exchange,
+            [](figures& f, const load&, const look& a, const look& b) {
+                f[figure::rps] = per_second(a.requests, b.requests, a, b);
+                latency_figures(f, a, b);
+                common_figures(f, a, b);
+            }};
+}
+
+subject throughput_subject() {
+    return {
+        "throughput", "Bulk, from client to server",
+        [](CLI::App& app, load& l) {
+            l.closes = false;
+            l.time_wait = 65536;
+            l.at_once = 1;
+            l.client_address_count = 1;
+            l.request_octets = 65536;
+            l.mbufs = 65536;
+            app.add_option("--mtu", l.mtu, "Octets of IP packet [9000 on ring, else 1500]")
+                ->check(CLI::Range(576, 9000));
+        },
+        [](lastack::runtime& rt, load& l) { return run_both<sink_server, source_client>(rt, l); },
+        [](figures& f, const load&, const look& a, const look& b) {
+            f[figure::gbit_per_s] = per_second(a.octets, b.octets, a, b) * 8 / 1e9;
+            common_figures(f, a, b);
+        }};
+}
+
+subject connections_subject() {
+    return {
+        "connections",
+        "Established connections that lie idle: what each takes of memory, mbufs apart",
+        [](CLI::App&, load& l) {
+            l.closes = false;
+            l.idle = true;
+            l.time_wait = 65536;
+            l.at_once = 1'000'000;
+            l.request_octets = 0;
+            l.mbufs = 65536;
+            l.runs = 1;
+        },
+        [](lastack::runtime& rt, load& l) { return run_both<sink_server, source_client>(rt, l); },
+        [](figures& f, const load& l, const look& a, const look& b) {
+            // Everything is reserved at start, so what is resident is for as many as there is room
+            // for.
+            const double stacks = static_cast<double>(l.workers) * (l.here == role::both ? 2 : 1);
+            const double bytes = static_cast<double>(resident_bytes()) -
+                                 static_cast<double>(rte_eal_get_physmem_size());
+            f[figure::bytes_per_connection] = bytes / (static_cast<double>(l.at_once) * stacks);
+            common_figures(f, a, b);
+        }};
+}
+
+subject teardown_subject() {
+    return {
+        "teardown",
+        "Connections that end in every way there is, in turn: active, passive, simultaneous, "
+        "reset, half-close, orphan",
+        [](CLI::App& app, load& l) {
+            l.at_once = 16384;
+            l.rate = 50'000;
+            app.add_option("--rate", l.rate, "Connections a second on each lcore")
+                ->capture_default_str()
+                ->check(CLI::Range(1, 10'000'000));
+            app.add_option("--connections", l.connections,
+                           "A run is so many connections, however long they take")
+                ->check(CLI::PositiveNumber);
+        },
+        [](lastack::runtime& rt, load& l) { return run_both<ending_server, ending_client>(rt, l); },
+        [](figures& f, const load&, const look& a, const look& b) {
+            f[figure::cps] = per_second(a.connections, b.connections, a, b);
+            f[figure::cpu_ns_per_connection] = busy_per(b.connections - a.connections, a, b);
+            common_figures(f, a, b);
+        }};
+}
+
 }  // namespace
 
 std::vector<subject> load_subjects() {
-    return {cps_subject(), rps_subject()};
+    return {cps_subject(),     rps_subject(),         throughput_subject(),
+            latency_subject(), connections_subject(), teardown_subject()};
 }
 
 }  // namespace bench

@@ -58,6 +58,7 @@ void set_up_null(load& l) {
     for (std::uint32_t i = 0; i < l.client_address_count; ++i) {
         l.client_addresses.push_back(lastack::ipv4_address{client_addresses + (1u << 16) + i});
     }
+    l.server_ports = 1;
     l.connections = l.connections == 0 ? 200'000 : l.connections;
     l.time_wait = std::min<std::uint64_t>(l.time_wait, l.connections * l.runs + l.at_once);
 }
@@ -95,11 +96,18 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
     const std::uint64_t stacks = std::uint64_t{l.workers} * (both_here ? 2 : 1);
     const std::uint64_t records =
         l.here == role::client ? 65536 : l.time_wait * (both_here ? 2 : 1);
-    const std::uint64_t connections = std::max<std::uint64_t>(2 * l.at_once, 8192) * stacks;
+    const std::uint64_t each =
+        l.idle ? l.at_once + 1024 : std::max<std::uint64_t>(2 * l.at_once, 8192);
+    const std::uint64_t connections = each * stacks;
+    if (l.mtu == 0 && l.wire == "ring") {
+        l.mtu = 9000;
+    }
+    options.set_mtu(l.mtu == 0 ? 1500 : l.mtu);
     for (const auto& [key, value] :
          {std::pair<const char*, std::uint64_t>{"lastack.time_wait_records", records},
           {"lastack.connections", connections},
-          {"lastack.syn_records", connections},
+          {"lastack.syn_records", std::min<std::uint64_t>(connections, 65536 * stacks)},
+          {"lastack.mbufs", l.mbufs},
           {"lastack.listeners", std::max(l.server_ports, 64u)}}) {
         if (const auto done = options.set(key, std::to_string(value)); !done) {
             return done;

@@ -96,6 +96,10 @@ void runtime_options::add_eal_arguments(const std::vector<std::string>& argument
     values_->eal.insert(values_->eal.end(), arguments.begin(), arguments.end());
 }
 
+void runtime_options::set_mtu(std::uint32_t octets) {
+    values_->port.mtu = octets;
+}
+
 void runtime_options::use_ring_pair() {
     forget_default_device();
     values_->port.ring_pair = true;

@@ -49,6 +49,8 @@ class runtime_options {
     // device, that device takes the place of the default one.
     void add_eal_arguments(const std::vector<std::string>& arguments);
     void set_workers(std::uint32_t count);
+    // Octets of IP packet on every port.
+    void set_mtu(std::uint32_t octets);
     // No device: two ports joined by rings in memory, as drivers_config/net_ring.toml has it.
     void use_ring_pair();
 
