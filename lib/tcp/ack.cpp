@@ -16,7 +16,7 @@ void engine::acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::ver
     if (advance > 0) {
         // SYN and FIN occupy sequence space but not the send queue.
         const std::uint32_t controls = (v.acks_syn ? 1u : 0u) + (v.acks_fin ? 1u : 0u);
-        progress(c, s, static_cast<std::uint32_t>(advance) - controls, sack_news);
+        progress(c, s, static_cast<std::uint32_t>(advance) - controls);
     }
     update_window(c, s);
     if (c.more_follows) {
@@ -39,9 +39,10 @@ void engine::acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::ver
 }
 
 // `octets` of text are newly acknowledged.
-void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, bool sack_news) {
+void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) {
+    const auto flight = static_cast<std::uint32_t>(distance(c.snd_una, c.snd_nxt));
     if (c.recovery == recovery_state::open) {
-        c.cc.on_ack(octets, c.mss, now_);
+        c.cc.on_ack(octets, flight, c.mss, now_);
     }
     take_rtt(c, s);
     c.snd.drop(octets);
@@ -78,7 +79,7 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, 
             }
             break;
         case recovery_state::loss:
-            c.cc.on_ack(octets, c.mss, now_);
+            c.cc.on_ack(octets, flight, c.mss, now_);
             if (c.snd_una >= c.recover) {
                 leave_recovery(c);
             }
@@ -87,12 +88,12 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, 
     if (c.probing && c.snd_una > c.probe_end) {
         // RFC 8985 7.4.2: the probe repaired a loss; respond to congestion.
         c.probing = false;
-        c.cc.on_loss(static_cast<std::uint32_t>(distance(c.snd_una, c.snd_nxt)), c.mss, now_);
+        c.cc.on_loss(c.mss, now_);
         counters_.add(counter::loss_probe_recovery);
     }
     if (c.snd_una == c.snd_nxt) {
         disarm(c, deadline_bits::retransmit);
-    } else if (c.recovery == recovery_state::open && !sack_news && c.dupacks == 0) {
+    } else if (c.recovery == recovery_state::open && c.dupacks == 0) {
         arm_rto_or_probe(c);
     } else {
         arm_rto(c);  // RFC 6298 5.3

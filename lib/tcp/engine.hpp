@@ -331,7 +331,7 @@ class engine {
 
     // ack.cpp
     void acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::verdict& v);
-    void progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets, bool sack_news);
+    void progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets);
     void take_rtt(tcb& c, const wire::tcp_segment& s);
     void update_window(tcb& c, const wire::tcp_segment& s);
     void tell_writable(tcb& c);
@@ -340,6 +340,7 @@ class engine {
     bool take_sack(tcb& c, const wire::tcp_segment& s);
     void duplicate_ack(tcb& c);
     void enter_recovery(tcb& c);
+    void reorder_window_expired(tcb& c);
     void leave_recovery(tcb& c);
     void enter_loss(tcb& c);
     seq32 lost_below(const tcb& c) const;

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What is lost, and what to send next.
 //
-// RFC 6675 with SACK; without it duplicate ACKs stand for sacked segments (as in RFC 6582, but
-// counted instead of inflating the window). In both, `pipe` estimates what is in the network and is
-// compared with cwnd. Everything below lost_below() that is not sacked and lies at or above
-// high_rxt is to be sent again. After a timeout all that was in flight counts as lost.
+// RFC 6675 with SACK, and a reordering window in time (RFC 8985); without it duplicate ACKs stand
+// for sacked segments (as in RFC 6582, but counted instead of inflating the window). In both,
+// `pipe` estimates what is in the network and is compared with cwnd. Everything below lost_below()
+// that is not sacked and lies at or above high_rxt is to be sent again. After a timeout all that
+// was in flight counts as lost.
 #include <algorithm>
 
 #include "tcp/engine.hpp"
@@ -45,6 +46,7 @@ bool engine::take_sack(tcb& c, const wire::tcp_segment& s) {
                 return false;  // as if the peer had not said it
             }
             losses_[c.loss].sacked.clear();
+            losses_[c.loss].late = c.snd_una;
         }
         news = losses_[c.loss].sacked.add(left, right) || news;
     }
@@ -61,7 +63,7 @@ seq32 engine::lost_below(const tcb& c) const {
     }
     seq32 below = min(c.snd_una + c.mss, c.snd_nxt);
     if (const scoreboard* board = sacked(c)) {
-        below = max(board->lost_below(c.snd_una, c.mss), below);
+        below = max(max(board->lost_below(c.snd_una, c.mss), losses_[c.loss].late), below);
     }
     return below;
 }
@@ -108,6 +110,8 @@ void engine::duplicate_ack(tcb& c) {
                         (board != nullptr && board->lost_below(c.snd_una, c.mss) > c.snd_una);
     if (enough) {
         enter_recovery(c);
+    } else if (board != nullptr && c.rtx != rtx_kind::reorder) {
+        arm_rto_or_probe(c);
     }
     make_ready(c);  // the pipe has shrunk: limited transmit (RFC 3042)
 }
@@ -117,12 +121,24 @@ void engine::enter_recovery(tcb& c) {
     c.recover = c.snd_nxt;
     c.high_rxt = c.snd_una;
     c.probing = false;
-    c.cc.on_loss(flight(c), c.mss, now_);
+    c.cc.on_loss(c.mss, now_);
     counters_.add(c.sack ? counter::sack_recovery : counter::reno_recovery);
     // RFC 6675 5 (4.3): the first retransmission does not ask the pipe.
     if (retransmit_next(c, false)) {
         arm_rto(c);
     }
+}
+
+// RFC 8985 6.2 step 5: time shows that what was sent before the latest that is sacked is lost.
+void engine::reorder_window_expired(tcb& c) {
+    if (c.recovery != recovery_state::open || sacked(c) == nullptr) {
+        arm_rto_or_probe(c);
+        return;
+    }
+    losses_[c.loss].late = losses_[c.loss].sacked.highest();
+    enter_recovery(c);
+    arm_rto(c);
+    make_ready(c);
 }
 
 void engine::leave_recovery(tcb& c) {

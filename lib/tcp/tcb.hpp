@@ -61,14 +61,14 @@ struct socket {
 
 // Why a connection wants the wheel; each kind has one deadline in the tcb.
 namespace deadline_bits {
-inline constexpr std::uint8_t retransmit = 1;  // RTO, loss probe or persist: see rtx_kind
+inline constexpr std::uint8_t retransmit = 1;  // RTO, persist and others: see rtx_kind
 inline constexpr std::uint8_t delayed_ack = 2;
 inline constexpr std::uint8_t keepalive = 4;  // also an orphan's FIN_WAIT_2 beyond its record
 inline constexpr std::uint8_t cork = 8;       // a corked or Nagled rest goes out at last
 inline constexpr std::uint8_t linger = 16;  // close() completes, though the end has not come (R13)
 }  // namespace deadline_bits
 
-enum class rtx_kind : std::uint8_t { rto, loss_probe, persist };
+enum class rtx_kind : std::uint8_t { rto, loss_probe, reorder, persist };
 
 // RFC 6582, RFC 6675: `loss` after a retransmission timeout, `recovery` after duplicate ACKs.
 enum class recovery_state : std::uint8_t { open, recovery, loss };
@@ -227,6 +227,7 @@ struct reassembly {
 
 struct loss_record {
     scoreboard sacked;
+    seq32 late;  // holes below it are lost: what came after them is here for a reordering window
 };
 
 // A local port that is bound; if `listening`, also for SYNs.

@@ -99,6 +99,58 @@ TEST(recovery, the_window_is_halved_once_an_episode) {
     EXPECT_EQ(c->recovery, tcp::recovery_state::open);
 }
 
+// RFC 8985 6.2: too few are sacked for RFC 6675, but time shows the loss long before the RTO does.
+TEST(recovery, what_is_missing_below_a_sack_is_lost_after_a_reordering_window) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, octets(3 * mss));
+    s.advance(40ms);
+    r.send(seg(".").ack(at(1)));  // SRTT is measured: a little below 40 ms
+    r.heard();
+    r.send(seg(".").ack(at(1)).sack(at(2), at(3)));
+    s.advance(1ms);
+    EXPECT_EQ(r.heard(), "");
+    s.advance(20ms);
+    EXPECT_EQ(r.heard(), ". 1461:2921(1460) ack 1");
+    EXPECT_EQ(s.count(counter::sack_recovery), 1u);
+    r.send(seg(".").ack(at(3)));
+    s.advance(1s);
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.count(counter::timeouts), 0u);
+}
+
+TEST(recovery, what_was_only_late_is_not_sent_again) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    s.send(r.id, octets(3 * mss));
+    s.advance(40ms);
+    r.send(seg(".").ack(at(1)));
+    r.send(seg(".").ack(at(1)).sack(at(2), at(3)));
+    s.advance(1ms);
+    r.send(seg(".").ack(at(3)));
+    r.heard();
+    s.advance(1s);
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.count(counter::sack_recovery), 0u);
+}
+
+TEST(recovery, a_window_that_is_not_used_does_not_grow_beyond_twice_its_use) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    const tcp::tcb* c = s.tcp().connection(r.id);
+    std::int64_t sent = 1;
+    for (int i = 0; i < 50; ++i) {
+        s.send(r.id, octets(3 * mss));
+        sent += 3 * mss;
+        r.send(seg(".").ack(sent));
+    }
+    EXPECT_EQ(c->cc.window(), 10u * mss);
+    s.send(r.id, octets(8 * mss));
+    sent += 8 * mss;
+    r.send(seg(".").ack(sent));
+    EXPECT_EQ(c->cc.window(), 18u * mss);
+}
+
 TEST(recovery, duplicate_acks_with_a_new_window_are_no_duplicates) {
     checked_scenario s;
     remote& r = s.make_established(without_sack());
