@@ -1,128 +1,94 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Each lever of closing, pulled on a running stack and seen from the kernel at the other end of the wire.
+"""Each lever of closing, pulled on a running stack and seen from the kernel at the other end of the wire: half-closed
+connections, FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, RST, and peers that vanish or sit. lab_time_wait.py goes on from there.
 
 The stack's application is lab_levers (levers.cpp), which does with a connection what its first line says. Small settings
-make what takes minutes take seconds, and every wait is for a condition.
+make what takes minutes take seconds.
 """
-import contextlib
-import json
-import os
+import signal
 import socket
-import struct
 
 import lab
+from levers import (Wire, change, counted, deaf_kernel, expect_reset, expect_reset_when_written_to, gaps, kernel_counted,
+                    kernel_state, open_connection, own_port, rows, start, tell, wait_for, wait_for_kernel, wait_for_outcome, wait_for_state)
 
-IPV4 = "net.ipv4."
-
-
-def start(*settings):
-    words = [word for s in settings for word in ("--set", s if s.startswith("lastack.") else IPV4 + s)]
-    return lab.Application("levers", *words, program=lab.binaries.parent / "tests" / "lab" / "lab_levers")
+# --- shutdown -----------------------------------------------------------------------------------------------------------
 
 
-def ctl(application, *words):
-    environment = dict(os.environ, LASTACK_NSTAT_HISTORY=str(application.log.parent / "nstat"))
-    done = lab.subprocess.run([str(lab.binaries / "lastack-ctl"), "--file-prefix", application.prefix, *words],
-                              capture_output=True, text=True, timeout=60, env=environment)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
+def test_a_side_that_has_shut_down_still_receives():  # R08, R09
+    application = start("tcp_fin_timeout=1")
+    with Wire(application) as wire, tell("shutdown-write") as s, tell("close") as other, tell("shutdown-read") as third:
+        assert s.recv(10) == b"" and other.recv(10) == b""
+        wait_for(application, "LastackFinWait2Expired")  # of the one that was closed
+        s.sendall(b"still read")
+        third.sendall(b"still read")
+        wait_for_state(application, "fin-wait-2")  # no limit without close()
+        wait_for_state(application, "established")
+        assert wire.from_stack(own_port(third), "F") == []
+        assert wire.from_stack(own_port(s), "R") == wire.from_stack(own_port(third), "R") == []
+        s.close()
+        wait_for_outcome(application, "clean_active")
 
 
-def rows(application, state):
-    return json.loads(ctl(application, "ss", "--json", "state", state))
+def test_text_that_nobody_can_read_any_more_is_reset():  # R07, R10
+    application = start()
+    with tell("close") as s, tell("shutdown-both") as t:
+        for one in (s, t):
+            assert one.recv(10) == b""
+            one.sendall(b"too late")
+            expect_reset_when_written_to(one)
+    wait_for_outcome(application, "aborted_data_after_close", 2)
+    assert counted(application, "TcpExtTCPAbortOnData") == 2
 
 
-def counted(application, name):
-    return json.loads(ctl(application, "nstat", "-az", "--json"))[name]
+def test_a_kernel_that_has_shut_down_gets_all_that_is_still_sent():  # R02, R08
+    application = start("tcp_wmem=4096 1048576 4194304")
+    with tell("on-fin send 200000 close") as s:
+        s.shutdown(socket.SHUT_WR)
+        assert len(lab.read_to_end(s)) == 200000
+        wait_for_outcome(application, "clean_passive")
+        assert rows(application, "time-wait") == []
+        wait_for_kernel(own_port(s), "TIME-WAIT")
 
 
-def wait_for(application, name, n=1, seconds=20):
-    lab.wait_until(lambda: counted(application, name) >= n, seconds, f"{name} is {n}")
-
-
-def tell(line, receive_buffer=None):
-    s = socket.socket()
-    if receive_buffer:
-        s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    s.settimeout(20)
-    s.connect((lab.STACK, 7))
-    s.sendall(line.encode() + b"\n")
-    return s
-
-
-def expect_reset(s):
-    """Reads until the RST, which must come instead of an end of stream."""
-    try:
-        while s.recv(65536):
-            pass
-    except ConnectionResetError:
-        return
-    raise AssertionError("end of stream, not RST")
-
-
-def expect_reset_when_written_to(s):
-    def reset():
-        try:
-            s.sendall(b"x")
-            return False
-        except (ConnectionResetError, BrokenPipeError):
-            return True
-    lab.wait_until(reset, 10, "RST")
-
-
-@contextlib.contextmanager
-def deaf_kernel(application):
-    """Drops what comes from the stack: the kernel's side has vanished."""
-    tool = next(t for t in ("iptables-nft", "iptables-legacy") if lab.run(t, "-S", check=False).returncode == 0)
-    rule = ("INPUT", "-i", application.interface, "-p", "tcp", "-j", "DROP")
-    lab.run(tool, "-A", *rule)
-    try:
-        yield
-    finally:
-        lab.run(tool, "-D", *rule)
+def test_the_fin_waits_behind_the_data_and_a_shut_window():  # R01
+    application = start()
+    with Wire(application) as wire, tell("send 8000 close", receive_buffer=2304) as s:
+        wait_for_state(application, "fin-wait-1")
+        wait_for(application, "TcpExtTCPWinProbe")
+        assert wire.from_stack(own_port(s), "F") == []
+        assert kernel_state(own_port(s)) == "ESTAB"
+        assert len(lab.read_to_end(s)) == 8000
+        assert wire.from_stack(own_port(s), "F")
+    wait_for_outcome(application, "clean_active")
 
 
 # --- FIN_WAIT_2 ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_peer_that_never_closes_is_let_go_after_tcp_fin_timeout():  # R59, R60
-    application = start("tcp_fin_timeout=2")
-    with tell("close") as s:
+    application = start("tcp_fin_timeout=60")
+    change(application, "tcp_fin_timeout=2")
+    with Wire(application) as wire, tell("close") as s:
         assert s.recv(10) == b""
-        assert len(rows(application, "fin-wait-2")) == 1
-        assert len(lab.kernel_states("close-wait")) == 1
-        wait_for(application, "LastackFinWait2Expired")
+        wait_for_state(application, "fin-wait-2")
+        wait_for_kernel(own_port(s), "CLOSE-WAIT")
+        wait_for_outcome(application, "timed_out_fin_wait_2")
         assert rows(application, "fin-wait-2") == []
-        assert len(lab.kernel_states("close-wait")) == 1  # the expiry was silent
+        assert kernel_state(own_port(s)) == "CLOSE-WAIT" and wire.from_stack(own_port(s), "R") == []  # it was silent
         expect_reset_when_written_to(s)
 
 
-def test_without_close_fin_wait_2_has_no_limit():  # R08
-    application = start("tcp_fin_timeout=1")
-    with tell("shutdown") as s, tell("close") as other:
-        assert s.recv(10) == b"" and other.recv(10) == b""
-        wait_for(application, "LastackFinWait2Expired")  # of the other one
-        s.sendall(b"still read")
-        assert len(rows(application, "fin-wait-2")) == 1
-    lab.wait_until(lambda: rows(application, "time-wait"), 10, "TIME_WAIT")
-
-
-def test_negative_linger2_resets_instead_of_fin_wait_2():  # R61
+def test_linger2_shortens_fin_wait_2_or_leaves_it_out():  # R61
     application = start()
-    with tell("linger2 -1") as s:
-        assert s.recv(10) == b""  # the FIN first; the RST when the kernel has acknowledged it
-        wait_for(application, "TcpExtTCPAbortOnLinger")
-        assert rows(application, "fin-wait-2") == []
-        expect_reset_when_written_to(s)
-
-
-def test_text_that_nobody_can_read_any_more_is_reset():  # R07
-    application = start()
-    with tell("close") as s:
-        assert s.recv(10) == b""
-        s.sendall(b"too late")
-        wait_for(application, "TcpExtTCPAbortOnData")
-        expect_reset_when_written_to(s)
+    with Wire(application) as wire, tell("linger2 1 close") as s, tell("linger2 -1 close") as without:
+        assert s.recv(10) == b"" and without.recv(10) == b""
+        # First the FIN; the RST when the kernel has acknowledged it.
+        wait_for_outcome(application, "aborted_linger2")
+        assert counted(application, "TcpExtTCPAbortOnLinger") == 1
+        wire.wait(own_port(without), "R")
+        wait_for_outcome(application, "timed_out_fin_wait_2")
+        expect_reset_when_written_to(without)
 
 
 # --- RST ----------------------------------------------------------------------------------------------------------------
@@ -130,176 +96,185 @@ def test_text_that_nobody_can_read_any_more_is_reset():  # R07
 
 def test_close_with_data_unread_resets():  # R06
     application = start()
-    with tell("close-unread") as s:
-        lab.wait_until(lambda: rows(application, "established"), 10, "the line was read")
+    resets = kernel_counted("TcpEstabResets")
+    with tell("on-text close") as s:
+        wait_for_state(application, "established")
         s.sendall(b"more")
         expect_reset(s)
+    wait_for_outcome(application, "aborted_unread_data")
     assert counted(application, "TcpExtTCPAbortOnClose") == 1
     assert counted(application, "LastackRstAppCloseUnread") == 1
+    assert kernel_counted("TcpEstabResets") == resets + 1
 
 
-def test_linger_0_resets_and_leaves_no_time_wait():  # R12
+def test_linger_0_and_abort_reset_and_leave_no_time_wait():  # R12
     application = start()
-    with tell("linger 0") as s:
-        expect_reset(s)
-    assert counted(application, "LastackEndAbortedByApplication") == 1
+    for line in ("linger 0 close", "abort", "send 100 abort"):
+        with Wire(application) as wire, tell(line) as s:
+            expect_reset(s)
+            [reset] = wire.from_stack(own_port(s), "R")
+            assert reset.flags == "R.", reset
+    wait_for_outcome(application, "aborted_by_application", 3)
     assert rows(application, "time-wait") == []
-    with tell("shutdown") as s:  # and the kernel's, towards us
+    with tell("shutdown-write") as s:  # and the kernel's, towards us
         assert s.recv(10) == b""
         lab.abort(s)
-    wait_for(application, "LastackEndResetByPeer")
+    wait_for_outcome(application, "reset_by_peer")
 
 
-def test_a_second_sigterm_resets():
-    application = start("lastack.drain_ms=60000")
-    with tell("shutdown") as s:
+def test_linger_tells_when_the_fin_is_acknowledged_or_the_time_is_over():  # R13
+    application = start("tcp_orphan_retries=20")
+    with tell("linger 10 close") as s:
         assert s.recv(10) == b""
-        application.process.send_signal(lab.signal.SIGTERM)
-        lab.wait_until(lambda: not is_listening(), 10, "it drains")
+        s.close()
+        wait_for_outcome(application, "clean_active")
+    with open_connection() as s, deaf_kernel(application):
+        s.sendall(b"linger 1 close\n")
+        wait_for_outcome(application, "none")  # it goes on without the application
+        wait_for_state(application, "fin-wait-1")
+
+
+def test_a_stopping_process_closes_and_at_a_second_signal_resets():
+    application = start("lastack.drain_ms=60000")
+    with Wire(application) as wire, tell("shutdown-write") as s, tell("send 1") as other:
+        assert s.recv(10) == b""
+        application.process.send_signal(signal.SIGTERM)
+        assert lab.read_to_end(other) == b"x"
         assert application.process.poll() is None
-        application.process.send_signal(lab.signal.SIGTERM)
+        application.process.send_signal(signal.SIGTERM)
         assert application.process.wait(20) == 0
+        assert wire.from_stack(own_port(s), "R") and wire.from_stack(own_port(other), "R")
+
+
+def test_a_process_that_crashed_leaves_its_peers_to_the_next_one():
+    application = start()
+    with tell("send 1") as s:
+        assert s.recv(10) == b"x"
+        application.kill()
+        s.sendall(b"is anybody there?")
+        assert kernel_state(own_port(s)) == "ESTAB"  # nobody has told the kernel
+        start()
         expect_reset_when_written_to(s)
 
 
-def is_listening():
-    try:
-        lab.connect(7).close()
-        return True
-    except ConnectionRefusedError:
-        return False
+# --- peers that vanish --------------------------------------------------------------------------------------------------
 
 
-# --- peers that vanish, or sit -----------------------------------------------------------------------------------------
-
-
-def test_fin_wait_1_of_a_vanished_peer_ends_after_tcp_orphan_retries():  # R62
-    application = start("tcp_orphan_retries=2")
-    with lab.connect(7) as s, deaf_kernel(application):
-        s.sendall(b"send 1000\n")
-        lab.wait_until(lambda: rows(application, "fin-wait-1"), 10, "FIN_WAIT_1")
-        wait_for(application, "LastackEndTimedOutOrphan")
-        assert rows(application, "fin-wait-1") == []
+def test_fin_wait_1_of_a_vanished_peer_ends_after_tcp_orphan_retries():  # R24, R62
+    application = start("tcp_orphan_retries=3", "tcp_early_retrans=0")
+    with Wire(application) as wire, open_connection() as s, deaf_kernel(application):
+        s.sendall(b"close\n")
+        wait_for_state(application, "fin-wait-1")
+        wait_for_outcome(application, "timed_out_orphan")
+        between = gaps(wire.from_stack(own_port(s), "F"))
+        assert len(between) == 3 and between[2] > 2 * between[0], between  # the FIN backed off
+        assert wire.from_stack(own_port(s), "R") == []
+    assert rows(application, "fin-wait-1") == []
 
 
 def test_last_ack_of_a_vanished_peer_ends_after_tcp_orphan_retries():  # R62
     application = start("tcp_orphan_retries=2")
-    with tell("close-with-peer") as s:
-        assert s.recv(10) == b"ok\n"
+    with tell("send 1 on-fin close") as s:
+        assert s.recv(10) == b"x"
         with deaf_kernel(application):
             s.shutdown(socket.SHUT_WR)
-            lab.wait_until(lambda: rows(application, "last-ack"), 10, "LAST_ACK")
-            lab.wait_until(lambda: lab.kernel_states("fin-wait-1"), 10, "FIN_WAIT_1 in the kernel")
-            wait_for(application, "LastackEndTimedOutOrphan")
+            wait_for_state(application, "last-ack")
+            wait_for_kernel(own_port(s), "FIN-WAIT-1")
+            wait_for_outcome(application, "timed_out_orphan")
 
 
-def test_user_timeout_ends_a_connection_that_is_still_open():  # R66
+def test_fins_that_cross_lead_through_closing_to_time_wait_on_both_sides():  # R19, R20
     application = start()
-    with lab.connect(7) as s, deaf_kernel(application):
-        s.sendall(b"user-timeout 1000 100\n")
-        lab.wait_until(lambda: any(r["send_q"] for r in rows(application, "established")), 10, "unacknowledged text")
-        wait_for(application, "LastackEndTimedOutUser")
+    with open_connection() as s:
+        with deaf_kernel(application):
+            s.sendall(b"close\n")
+            wait_for_state(application, "fin-wait-1")
+            s.shutdown(socket.SHUT_WR)
+            wait_for_state(application, "closing")
+            wait_for_kernel(own_port(s), "FIN-WAIT-1")
+        wait_for_outcome(application, "clean_simultaneous")
+        wait_for_state(application, "time-wait")
+        wait_for_kernel(own_port(s), "TIME-WAIT")
+
+
+def test_user_timeout_ends_what_a_vanished_peer_leaves():  # R66
+    application = start("tcp_rto_max_ms=1000")
+    with open_connection() as s, open_connection() as closed, open_connection() as shut:
+        with deaf_kernel(application):
+            s.sendall(b"user-timeout 1000 send 100\n")
+            closed.sendall(b"user-timeout 1000 send 100 close\n")
+            wait_for_state(application, "fin-wait-1")
+            lab.wait_until(lambda: any(r["send_q"] for r in rows(application, "established")), 10, "unacknowledged text")
+            wait_for_outcome(application, "timed_out_user", 2)
+        shut.sendall(b"user-timeout 1500 send 100\n")  # the same peer, back again
+        assert len(shut.recv(100)) == 100
+
+
+def test_tcp_retries2_ends_a_connection_whose_peer_vanished():  # R65
+    application = start("tcp_retries2=2")
+    with open_connection() as s, deaf_kernel(application):
+        s.sendall(b"send 100\n")
+        wait_for_outcome(application, "timed_out_retransmit")
+    assert counted(application, "TcpExtTCPAbortOnTimeout") == 1
+
+
+def test_keepalive_finds_out_that_a_peer_has_vanished():  # R67
+    application = start()
+    with Wire(application) as wire, tell("keepalive 1 1 2 send 1") as s:
+        assert s.recv(10) == b"x"
+        probes = len(wire.from_stack(own_port(s)))
+        lab.wait_until(lambda: len(wire.from_stack(own_port(s))) > probes, 10, "a probe that the kernel answers")
+        with deaf_kernel(application):
+            wait_for_outcome(application, "timed_out_keepalive")
+        wire.wait(own_port(s), "R")
+
+
+# --- peers that sit -----------------------------------------------------------------------------------------------------
 
 
 def test_a_peer_that_shuts_its_window_and_sits_is_probed_and_then_given_up():  # R62, R63
     application = start("tcp_rto_max_ms=1000")
-    with tell("send 8000", receive_buffer=2304) as s:
-        lab.wait_until(lambda: rows(application, "fin-wait-1"), 10, "FIN_WAIT_1")
-        wait_for(application, "LastackEndTimedOutOrphan")
+    with tell("send 8000 close", receive_buffer=2304) as s:
+        wait_for_state(application, "fin-wait-1")
+        wait_for_outcome(application, "timed_out_orphan")
         assert counted(application, "TcpExtTCPWinProbe") >= 2
         assert counted(application, "LastackRstOrphanTimeout") == 0
-        assert lab.kernel_states("close-wait") == []  # our FIN could never go out
+        assert kernel_state(own_port(s)) == "ESTAB"  # our FIN could never go out
         expect_reset(s)  # what the kernel reads now opens its window; nobody is there any more
+
+
+def test_user_timeout_bounds_a_shut_window_that_answers():  # R66
+    application = start("tcp_orphan_retries=100")
+    with tell("user-timeout 1500 send 8000", receive_buffer=2304), \
+            tell("user-timeout 1500 send 8000 close", receive_buffer=2304):
+        wait_for_outcome(application, "timed_out_user", 2)
 
 
 def test_beyond_tcp_max_orphans_close_resets():  # R63
     application = start("tcp_max_orphans=1")
-    with tell("send 8000", receive_buffer=2304), tell("send 8000", receive_buffer=2304) as second:
-        wait_for(application, "LastackOrphanLimit")
-        assert counted(application, "LastackEndAbortedOrphanLimit") == 1
-        expect_reset(second)
+    with tell("send 8000 close", receive_buffer=2304):
+        wait_for_state(application, "fin-wait-1")
+        with tell("send 8000 close", receive_buffer=2304) as second:
+            expect_reset(second)
+        wait_for_outcome(application, "aborted_orphan_limit")
+        assert counted(application, "LastackOrphanLimit") == 1
         assert "tcp_max_orphans (1) is reached" in application.text()
+        change(application, "tcp_max_orphans=3")
+        with tell("send 8000 close", receive_buffer=2304):
+            wait_for_state(application, "fin-wait-1", 2)
 
 
-# --- TIME_WAIT ----------------------------------------------------------------------------------------------------------
-
-
-def close_first(application):
-    """A connection that the stack closes first; returns the kernel's port."""
-    with tell("close") as s:
-        port = s.getsockname()[1]
-        assert s.recv(10) == b""
-    return port
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
-
-
-def send_old_duplicate(port):
-    """A segment of nobody's from the kernel's address: the stack acknowledges it from TIME_WAIT, and the kernel, which
-    knows the connection no more, answers that with a RST at exactly the stack's RCV.NXT."""
-    addresses = socket.inet_aton(lab.KERNEL) + socket.inet_aton(lab.STACK)
-    head = [port, 7, 1, 1, 5 << 12 | 0x10, 1000, 0, 0]
-    head[6] = checksum(addresses + struct.pack("!HH", 6, 20) + struct.pack("!HHIIHHHH", *head))
-    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP) as raw:
-        raw.bind((lab.KERNEL, 0))
-        raw.sendto(struct.pack("!HHIIHHHH", *head), (lab.STACK, 0))
-
-
-def test_tcp_rfc1337_decides_whether_a_rst_ends_time_wait():  # R46
-    application = start("tcp_invalid_ratelimit=0")
-    port = close_first(application)
-    lab.wait_until(lambda: rows(application, "time-wait"), 10, "TIME_WAIT")
-    send_old_duplicate(port)
-    wait_for(application, "LastackTimeWaitResetIgnored")
-    assert len(rows(application, "time-wait")) == 1
-    ctl(application, "sysctl", "-w", IPV4 + "tcp_rfc1337=0")
-    send_old_duplicate(port)
-    wait_for(application, "LastackTimeWaitReset")
-    assert rows(application, "time-wait") == []
-
-
-def test_the_cap_on_time_wait_refuses_or_evicts():  # R54
-    application = start("tcp_max_tw_buckets=3")
-    for _ in range(5):
-        close_first(application)
-    wait_for(application, "TcpExtTCPTimeWaitOverflow", 2)
-    kept = {r["peer"] for r in rows(application, "time-wait")}
-    ctl(application, "sysctl", "-w", "lastack.time_wait_cap_policy=evict_oldest")
-    latest = f"{lab.KERNEL}:{close_first(application)}"
-    wait_for(application, "LastackTimeWaitEvicted")
-    now = {r["peer"] for r in rows(application, "time-wait")}
-    assert len(now) == 3 and latest in now and len(now & kept) == 2, (kept, now)
-    ctl(application, "sysctl", "-w", "lastack.time_wait_cap_policy=refuse")
-    ctl(application, "sysctl", "-w", IPV4 + "tcp_max_tw_buckets=0")
-    close_first(application)
-    wait_for(application, "TcpExtTCPTimeWaitOverflow", 3)
-    assert "tcp_max_tw_buckets (3) is reached: connections skip TIME_WAIT" in application.text()
-
-
-def test_connect_takes_a_time_wait_records_place_where_tcp_tw_reuse_allows():  # R55
-    application = start("tcp_tw_reuse=1", "tcp_tw_reuse_delay=0", "ip_local_port_range=50000 50000")
-
-    def serve(listener):
-        while True:
-            s, _ = listener.accept()
-            s.settimeout(20)
-            lab.read_to_end(s)
-            s.close()
-
-    with socket.create_server((lab.KERNEL, 5000)) as listener:
-        lab.threading.Thread(target=serve, args=(listener,), daemon=True).start()
-        with tell("connect 5000 3") as s:
-            assert lab.read_to_end(s) == b"connected\n" * 3
-        assert counted(application, "TcpExtTWRecycled") == 2
-        ctl(application, "sysctl", "-w", IPV4 + "tcp_tw_reuse=0")
-        with tell("connect 5000 1") as s:
-            assert lab.read_to_end(s) != b"connected\n"
-        assert counted(application, "TcpExtTWRecycled") == 2
+def test_under_pressure_the_orphan_that_has_been_idle_longest_goes_first():  # R63
+    application = start("tcp_max_orphans=3", "tcp_rto_max_ms=1000", "tcp_orphan_retries=100")
+    with Wire(application) as wire, tell("send 8000 close", receive_buffer=2304) as old:
+        wait_for(application, "TcpExtTCPWinProbe", 5)  # 0.2 + 0.4 + 0.8 + 1 + 1 s: idle for more than two longest RTOs
+        assert wire.from_stack(own_port(old), "R") == []
+        with tell("send 8000 close", receive_buffer=2304) as young:
+            wire.wait(own_port(old), "R")
+            wait_for_outcome(application, "aborted_orphan_limit")
+            assert wire.from_stack(own_port(young), "R") == []
+        assert counted(application, "LastackOrphanPenalty") >= 1
+        expect_reset(old)
 
 
 lab.main(globals())
