@@ -6,11 +6,13 @@
 namespace lastack::flow {
 
 result<port_ledger, std::string> port_ledger::make(const keyed_hash& hash, port_range range,
+                                                   std::uint32_t time_wait_records,
                                                    page_size preference) {
-    // At least one page for the largest range.
     const std::size_t ports = std::size_t{range.last} - range.first + 1;
+    const std::size_t pages = std::min(pages_min + time_wait_records / ports, pages_max);
+    // At least one page for the largest range.
     auto entries =
-        fixed_array<port_entry>::make(std::max(pages_max * ports, std::size_t{65536}), preference);
+        fixed_array<port_entry>::make(std::max(pages * ports, std::size_t{65536}), preference);
     if (!entries.ok()) {
         return failure{"local ports of connect(): " + entries.error()};
     }
@@ -22,40 +24,66 @@ result<port_ledger, std::string> port_ledger::make(const keyed_hash& hash, port_
 
 void port_ledger::set_range(port_range range) {
     cycle_.set_range(range);
+    index_.fill(0);
     pages_used_ = 0;
     pages_there_are_ = std::min(entries_.size() / cycle_.size(), pages_max);
 }
 
-port_ledger::page* port_ledger::find(std::uint64_t name) {
-    const auto end = pages_.begin() + static_cast<std::ptrdiff_t>(pages_used_);
-    const auto found =
-        std::find_if(pages_.begin(), end, [name](const page& p) { return p.name == name; });
-    return found == end ? nullptr : &*found;
+std::size_t port_ledger::index_of(std::uint64_t name) const {
+    std::size_t at = (name >> 1) % index_size;
+    while (index_[at] != 0 && pages_[index_[at] - 1u].name != name) {
+        at = (at + 1) % index_size;
+    }
+    return at;
 }
 
-// A page never used, or one whose destination has no port in use.
+port_ledger::page* port_ledger::find(std::uint64_t name) {
+    const std::uint16_t number = index_[index_of(name)];
+    return number == 0 ? nullptr : &pages_[number - 1u];
+}
+
+// Those behind it move up, so that each is still found from where its name points.
+void port_ledger::take_out_of_index(const page& p) {
+    std::size_t hole = index_of(p.name);
+    for (std::size_t at = (hole + 1) % index_size; index_[at] != 0; at = (at + 1) % index_size) {
+        const std::size_t home = (pages_[index_[at] - 1u].name >> 1) % index_size;
+        if ((at - home) % index_size >= (at - hole) % index_size) {
+            index_[hole] = index_[at];
+            hole = at;
+        }
+    }
+    index_[hole] = 0;
+}
+
+// One whose destination has no port in use, or nullptr when there is none among the next few.
+port_ledger::page* port_ledger::idle_page() {
+    for (std::size_t i = 0; i < std::min(idle_budget, pages_used_); ++i) {
+        hand_ = (hand_ + 1) % pages_used_;
+        page& p = pages_[hand_];
+        if (p.fresh + p.free.size == cycle_.size()) {
+            take_out_of_index(p);
+            return &p;
+        }
+    }
+    return nullptr;
+}
+
+// A page never used, or an idle one.
 port_ledger::page* port_ledger::begin(std::uint64_t name) {
     page* p = nullptr;
     if (pages_used_ < pages_there_are_) {
         p = &pages_[pages_used_];
         p->entries = entries_.data() + pages_used_ * cycle_.size();
         ++pages_used_;
-    } else {
-        const auto end = pages_.begin() + static_cast<std::ptrdiff_t>(pages_used_);
-        const auto idle = std::find_if(pages_.begin(), end, [this](const page& one) {
-            return one.fresh + one.free.size == cycle_.size();
-        });
-        if (idle == end) {
-            return nullptr;
-        }
-        p = &*idle;
+    } else if ((p = idle_page()) == nullptr) {
+        return nullptr;
     }
+    index_[index_of(name)] = static_cast<std::uint16_t>(p - pages_.data() + 1);
     p->name = name;
     // RFC 6056 3.3.4: where a destination begins, only the key's owner can tell.
     p->fresh_from = static_cast<std::uint32_t>((name >> 1) % cycle_.size());
     p->fresh = cycle_.size();
     p->free = p->waiting = list{};
-    std::fill_n(p->entries, cycle_.size(), port_entry{});
     return p;
 }
 
@@ -66,6 +94,7 @@ std::uint16_t port_ledger::candidate(page& p) {
     const std::uint16_t port = port_at(p.fresh_from);
     p.fresh_from = (p.fresh_from + 1) % cycle_.size();
     --p.fresh;
+    entry(p, port) = {};  // what a destination before this one left
     return port;
 }
 

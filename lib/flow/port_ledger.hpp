@@ -2,8 +2,7 @@
 // Which local port comes next towards a destination, at the same cost whether its ports are all
 // free or all in TIME_WAIT (R55, R57).
 //
-// Model. The first 32 destinations in use have a page each, on which every port of the range is in
-// one place:
+// Model. Each destination in use has a page, on which every port of the range is in one place:
 //     fresh     not looked at since the page began: an interval of the cycle of port_choice.hpp,
 //               so a page begins in constant time
 //     free      a list, the port that has been free longest first
@@ -15,12 +14,15 @@
 // report every release: changed() when a connection or record of the range ends, when a record
 // enters TIME_WAIT or is restarted, and when a port that next() gave is not taken after all.
 //
-// A page on which nothing is in use is given to the next destination. One that finds no page is
-// searched for through the cycle, port by port.
+// There are 32 pages, and one more for each time that the range fits into the TIME_WAIT records
+// there may be, up to 256: so many destinations can have all their ports in use at once. A page on
+// which nothing is in use is given to the next destination. One that finds no page is searched for
+// through the cycle, port by port.
 //
 // Cost: next() one look() but for ports that changed hands unreported; changed() a short hash and
-// 32 compares, nothing for a port outside the range, as a server's is. Memory: 6 B a port and
-// page, 5.2 MiB for Linux's range. (A larger range than at the start makes do with fewer pages.)
+// one or two lines of the index, nothing for a port outside the range, as a server's is. Memory:
+// 6 B a port and page, 5.2 MiB for 32 pages of Linux's range, 41 MiB for 256. (A larger range than
+// at the start makes do with fewer pages.)
 #pragma once
 
 #include <array>
@@ -45,6 +47,7 @@ class port_ledger {
   public:
     // The hash must be under a key of its own. The error says what to do.
     static result<port_ledger, std::string> make(const keyed_hash& hash, port_range range,
+                                                 std::uint32_t time_wait_records,
                                                  page_size preference);
     // Forgets all pages: also for a change of what look() would say.
     void set_range(port_range range);
@@ -96,7 +99,10 @@ class port_ledger {
     void released(std::uint16_t port);
 
   private:
-    static constexpr std::size_t pages_max = 32;
+    static constexpr std::size_t pages_min = 32;
+    static constexpr std::size_t pages_max = 256;
+    static constexpr std::size_t index_size = 4 * pages_max;  // a power of two
+    static constexpr std::size_t idle_budget = 8;             // pages looked at for an idle one
 
     enum class place : std::uint8_t { nowhere, free, waiting };
     // Port 0 ends a list.
@@ -129,8 +135,12 @@ class port_ledger {
         key.local_port = 0;
         return hash_(key) | 1;
     }
+    // The place in the index where the page of that name stands, or would.
+    std::size_t index_of(std::uint64_t name) const;
     page* find(std::uint64_t name);
     page* begin(std::uint64_t name);
+    page* idle_page();
+    void take_out_of_index(const page& p);
     std::uint16_t port_at(std::uint32_t step) const {
         return static_cast<std::uint16_t>(cycle_.range().first + step % cycle_.size());
     }
@@ -145,8 +155,10 @@ class port_ledger {
     port_choice cycle_;
     fixed_array<port_entry> entries_;
     std::array<page, pages_max> pages_{};
+    std::array<std::uint16_t, index_size> index_{};  // by name: the page's number plus 1; 0: empty
     std::size_t pages_used_ = 0;
     std::size_t pages_there_are_ = 0;
+    std::size_t hand_ = 0;  // the page to be asked next whether it is idle
 };
 
 }  // namespace lastack::flow

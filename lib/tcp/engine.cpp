@@ -57,7 +57,8 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
          flow::time_wait_table<flow::key4>::make(s.time_wait_records, pages, now.to_tick()));
     take(e->ports_,
          flow::port_ledger::make(derived_hash(config.secret, 3),
-                                 {s.ip_local_port_range.first, s.ip_local_port_range.last}, pages));
+                                 {s.ip_local_port_range.first, s.ip_local_port_range.last},
+                                 s.time_wait_records, pages));
     take(e->port_owners_, flow::port_owners::make(config.addresses, pages));
     take(e->bound_, fixed_array<std::uint16_t>::make(65536, pages));
     take(e->ready_, region::map(std::size_t{s.connections} * sizeof(std::uint32_t), pages));

@@ -14,8 +14,8 @@ key4 towards(std::uint32_t host, std::uint16_t port = 80) {
     return {ipv4_address{0x0a000000 + host}, ipv4_address{0xc0000201}, port, 0};
 }
 
-port_ledger make(port_range range) {
-    auto made = port_ledger::make(keyed_hash(5, 6), range, page_size::normal);
+port_ledger make(port_range range, std::uint32_t time_wait_records = 0) {
+    auto made = port_ledger::make(keyed_hash(5, 6), range, time_wait_records, page_size::normal);
     EXPECT_TRUE(made.ok());
     return std::move(*made);
 }
@@ -169,6 +169,45 @@ TEST(port_ledger, agrees_with_a_search_through_the_range) {
                     tuples.erase({host, port});
                     ledger.changed(with_port(towards(host), port), port_state::free);
                     break;
+            }
+        }
+    }
+}
+
+TEST(port_ledger, as_many_full_destinations_as_records_can_fill_cost_one_look_each) {  // R55
+    constexpr std::uint32_t hosts = 150;
+    auto ledger = make({1000, 1063}, (hosts - 32) * 64);
+    int looks = 0;
+    const auto waiting = [&](std::uint16_t) { return ++looks, port_state::waiting; };
+    for (std::uint32_t host = 0; host < hosts; ++host) {
+        for (int i = 0; i < 64; ++i) {
+            ledger.changed(with_port(towards(host), *ledger.next(towards(host), all_free)),
+                           port_state::waiting);
+        }
+        EXPECT_FALSE(ledger.next(towards(host), waiting));
+    }
+    looks = 0;
+    for (std::uint32_t host = 0; host < hosts; ++host) {
+        EXPECT_FALSE(ledger.next(towards(host), waiting));
+    }
+    EXPECT_EQ(looks, static_cast<int>(hosts));
+}
+
+TEST(port_ledger, idle_pages_change_hands_and_forget) {
+    auto ledger = make({1000, 1003}, 1000);
+    for (std::uint32_t round = 0; round < 5000; ++round) {
+        std::set<std::uint16_t> given;
+        while (const auto port = ledger.next(towards(round), all_free)) {
+            ASSERT_TRUE(given.insert(*port).second) << round;
+        }
+        ASSERT_EQ(given.size(), 4u) << round;
+        for (const std::uint16_t port : given) {
+            ledger.changed(with_port(towards(round), port),
+                           round % 3 == 0 ? port_state::waiting : port_state::free);
+        }
+        if (round >= 200) {  // those that waited are free at last
+            for (std::uint16_t port = 1000; port < 1004; ++port) {
+                ledger.changed(with_port(towards(round - 200), port), port_state::free);
             }
         }
     }
