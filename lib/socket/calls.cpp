@@ -165,6 +165,9 @@ ssize_t lastack_recvmsg(int fd, msghdr* message, int flags) {
         errno = EFAULT;
         return -1;
     }
+    if ((flags & MSG_ERRQUEUE) != 0) {
+        return on_layer([&](table& t) { return t.receive_completion(fd, message); });
+    }
     const ssize_t n =
         lastack::socket::receive(fd, message->msg_iov, message->msg_iovlen, EMSGSIZE, flags);
     if (n >= 0) {

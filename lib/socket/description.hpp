@@ -41,6 +41,7 @@ struct socket_options {
     port_options port{};
     std::int64_t receive_timeout_us = -1;  // SO_RCVTIMEO; -1: none
     std::int64_t send_timeout_us = -1;
+    bool zero_copy = false;  // SO_ZEROCOPY
 };
 
 struct description {
@@ -65,6 +66,8 @@ struct description {
     endpoint local{};    // as bound, or as the stack chose
     endpoint remote{};
     socket_options options{};
+    std::uint32_t zero_copy_sent = 0;  // calls with MSG_ZEROCOPY, and how many the error queue has
+    std::uint32_t zero_copy_told = 0;  // told of
 
     // The accept queue: of a listener head and tail, of a waiting connection the next.
     std::uint32_t accept_head = npos;

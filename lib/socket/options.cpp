@@ -130,6 +130,12 @@ int table::set_socket_option(description& d, int option, const void* value, sock
         case SO_REUSEPORT:
             d.options.port.reuse_port = number != 0;
             return 0;
+        case SO_ZEROCOPY:
+            if (number != 0 && number != 1) {
+                return -EINVAL;
+            }
+            d.options.zero_copy = number != 0;
+            return 0;
         case SO_KEEPALIVE:
             o.keepalive.on = number != 0;
             return 0;
@@ -274,6 +280,8 @@ int table::get_socket_option(description& d, int option, void* value, socklen_t*
             return tell(d.options.port.reuse_addr);
         case SO_REUSEPORT:
             return tell(d.options.port.reuse_port);
+        case SO_ZEROCOPY:
+            return tell(d.options.zero_copy);
         case SO_KEEPALIVE:
             return tell(o.keepalive.on);
         case SO_RCVBUF:

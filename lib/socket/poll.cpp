@@ -17,7 +17,8 @@ std::uint32_t table::readiness(const description& d) const {
     if (d.tcp == tcp_phase::listening) {
         return d.accept_head != npos ? EPOLLIN | EPOLLRDNORM : 0u;
     }
-    std::uint32_t bits = d.error != 0 ? EPOLLERR : 0u;
+    const bool told = d.error != 0 || d.zero_copy_told != d.zero_copy_sent;
+    std::uint32_t bits = told ? EPOLLERR : 0u;
     if (d.shut == shut::both || d.tcp == tcp_phase::closed) {
         bits |= EPOLLHUP;
     }

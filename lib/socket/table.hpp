@@ -8,6 +8,7 @@
 //   table.cpp      descriptors, waiting, events of the stack
 //   connection.cpp socket, bind, listen, accept, connect, shutdown, close, names
 //   transfer.cpp   receiving and sending
+//   completions.cpp  MSG_ZEROCOPY and MSG_ERRQUEUE
 //   options.cpp    getsockopt, setsockopt;  tcp_info.cpp  TCP_INFO
 //   epoll.cpp      epoll;  poll.cpp  the readiness of a socket, poll
 //   calls.cpp      the C functions;  layer.cpp  socket_layer;  run.cpp  lastack_run
@@ -62,6 +63,9 @@ class table {
     ssize_t send(int fd, vector_cursor from, int flags);
     int fcntl(int fd, int command, long argument);
     int ioctl(int fd, unsigned long request, int* argument);
+
+    // completions.cpp: MSG_ERRQUEUE; `message` may be null.
+    ssize_t receive_completion(int fd, msghdr* message);
 
     // options.cpp
     int get_option(int fd, int level, int option, void* value, socklen_t* length);
@@ -124,11 +128,15 @@ class table {
 
     // transfer.cpp
     std::size_t copy_out(description& d, vector_cursor& into, int flags);
+    ssize_t send_octets(description* d, int fd, vector_cursor from, int flags);
     std::size_t copy_in(description& d, vector_cursor& from, int flags);
     std::size_t unread(const description& d) const;
     int end_of_reading(description& d);
     int sending_refused(description& d);
     static int take_error(description& d);
+
+    // completions.cpp
+    void complete_zero_copy(description& d);
 
     // options.cpp
     void apply_options(description& d);

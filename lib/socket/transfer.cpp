@@ -52,7 +52,7 @@ ssize_t table::receive(int fd, vector_cursor into, int flags) {
         return -EOPNOTSUPP;
     }
     if ((flags & MSG_ERRQUEUE) != 0) {
-        return -EAGAIN;  // nothing is ever in it
+        return receive_completion(fd, nullptr);
     }
     if (d->tcp == tcp_phase::listening) {
         return -ENOTCONN;
@@ -118,13 +118,23 @@ std::size_t table::unread(const description& d) const {
 
 ssize_t table::send(int fd, vector_cursor from, int flags) {
     int error = 0;
-    description* d = find_tcp(fd, error);
+    description* const d = find_tcp(fd, error);
     if (d == nullptr) {
         return error;
     }
     if ((flags & (MSG_OOB | MSG_FASTOPEN)) != 0) {
         return -EOPNOTSUPP;
     }
+    const std::uint32_t serial = d->serial;
+    const ssize_t sent = send_octets(d, fd, from, flags);
+    if (sent > 0 && (flags & MSG_ZEROCOPY) != 0 && d->serial == serial && d->options.zero_copy) {
+        complete_zero_copy(*d);
+    }
+    return sent;
+}
+
+ssize_t table::send_octets(description* d, int fd, vector_cursor from, int flags) {
+    int error = 0;
     const std::uint32_t serial = d->serial;
     const bool blocking = !d->non_blocking && (flags & MSG_DONTWAIT) == 0;
     patience p = patience_for(d, blocking, d->options.send_timeout_us);

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The layer's own: descriptors and their numbers, what is full, options that reach the wire.
+#include <time.h>  // linux/errqueue.h wants its timespec
+
+#include <linux/errqueue.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -310,6 +313,58 @@ TEST_F(sockets, tcp_info_has_linuxs_layout_and_is_cut_to_the_callers_room) {
     EXPECT_EQ(lastack_getsockopt(client_fd, IPPROTO_TCP, TCP_INFO, &state, &length), 0);
     EXPECT_EQ(length, 1u);
     EXPECT_EQ(state, 1);
+}
+
+struct completion {
+    ssize_t answer = 0;
+    int flags = 0;
+    sock_extended_err error{};
+};
+
+completion next_completion(int fd) {
+    completion c;
+    alignas(cmsghdr) char control[128] = {};
+    msghdr m{};
+    m.msg_control = control;
+    m.msg_controllen = sizeof control;
+    c.answer = lastack_recvmsg(fd, &m, MSG_ERRQUEUE);
+    c.flags = m.msg_flags;
+    const cmsghdr* const header = c.answer == 0 ? CMSG_FIRSTHDR(&m) : nullptr;
+    if (header != nullptr && header->cmsg_level == SOL_IP && header->cmsg_type == IP_RECVERR) {
+        std::memcpy(&c.error, CMSG_DATA(header), sizeof c.error);
+    }
+    return c;
+}
+
+// Memory given with MSG_ZEROCOPY is the caller's again when the error queue says so.
+TEST_F(sockets, the_error_queue_tells_which_sends_with_msg_zerocopy_are_complete) {
+    establish();
+    EXPECT_EQ(lastack_send(client_fd, "abc", 3, MSG_ZEROCOPY), 3);
+    EXPECT_EQ(answer(next_completion(client_fd).answer), "EAGAIN") << "SO_ZEROCOPY is not set";
+    EXPECT_EQ(answer(set(client_fd, SOL_SOCKET, SO_ZEROCOPY, 2)), "EINVAL");
+    EXPECT_EQ(set(client_fd, SOL_SOCKET, SO_ZEROCOPY, 1), 0);
+    EXPECT_EQ(get(client_fd, SOL_SOCKET, SO_ZEROCOPY), 1);
+    EXPECT_EQ(lastack_send(client_fd, "", 0, MSG_ZEROCOPY), 0);
+    EXPECT_EQ(answer(next_completion(client_fd).answer), "EAGAIN") << "nothing was lent";
+    EXPECT_EQ(lastack_send(client_fd, "abc", 3, MSG_ZEROCOPY), 3);
+    EXPECT_EQ(lastack_send(client_fd, "abc", 3, MSG_ZEROCOPY), 3);
+    EXPECT_EQ(lastack_send(client_fd, "abc", 3, 0), 3);
+    pollfd p{client_fd, 0, 0};
+    EXPECT_EQ(lastack_poll(&p, 1, 0), 1);
+    EXPECT_EQ(p.revents, POLLERR);
+    completion c = next_completion(client_fd);
+    EXPECT_EQ(c.answer, 0);
+    EXPECT_EQ(c.flags, MSG_ERRQUEUE);
+    EXPECT_EQ(c.error.ee_errno, 0u);
+    EXPECT_EQ(c.error.ee_origin, SO_EE_ORIGIN_ZEROCOPY);
+    EXPECT_EQ(c.error.ee_code, SO_EE_CODE_ZEROCOPY_COPIED);
+    EXPECT_EQ(c.error.ee_info, 0u);
+    EXPECT_EQ(c.error.ee_data, 1u);
+    EXPECT_EQ(lastack_poll(&p, 1, 0), 0);
+    EXPECT_EQ(lastack_send(client_fd, "abc", 3, MSG_ZEROCOPY), 3);
+    msghdr no_room{};
+    EXPECT_EQ(lastack_recvmsg(client_fd, &no_room, MSG_ERRQUEUE), 0);
+    EXPECT_EQ(no_room.msg_flags, MSG_ERRQUEUE | MSG_CTRUNC);
 }
 
 // SIOCOUTQ counts the FIN, as Linux does.
