@@ -80,6 +80,9 @@ class timewait_run {
         for (const std::uint64_t h : hashes) {
             table_->prefetch_room(h);
         }
+        for (const std::uint64_t h : hashes) {
+            table_->prefetch_move(h);
+        }
         for (std::size_t i = 0; i < hashes.size(); ++i) {
             keep(table_->enter(hashes[i], records[i], minute, now_));
         }

@@ -4,13 +4,13 @@
 //
 //     head  0    8 x 16-bit tags (0: the slot is free)
 //           16   8 x 32-bit meta
-//           48   8 x 16-bit time of the last throttled ACK, valid only with `acked`
+//           48   8 x 16-bit window, as last advertised, with ts_strict as its lowest bit
 //     meta  0..20   deadline, in coarse ticks of 16 ms, modulo 2^21
 //           21..24  lane: which of the 16 kinds of waiting
 //           25      timestamps         26  fin_wait_2
 //           27      parked (R49); in FIN_WAIT_2: waiter (an application wants to know)
 //           28      reuse_addr (R56)   29  reuse_port (R56)
-//           30      acked
+//           30      acked: the slot has the time of a throttled ACK
 //           31      belongs to the bucket, whether the slot is used or not. Of the first slot:
 //                   the bucket is queued. Of the others: a number of seven bits, how many records
 //                   have their home in this bucket and lie elsewhere, its strays
@@ -73,7 +73,7 @@ struct alignas(64) time_wait_head {
 
     std::array<std::uint16_t, ways> tags;
     std::array<std::uint32_t, ways> meta;
-    std::array<std::uint16_t, ways> acks;
+    std::array<std::uint16_t, ways> windows;
 
     // A bit a slot.
     std::uint32_t free() const { return match_tags(tags.data(), tag_empty); }

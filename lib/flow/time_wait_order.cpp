@@ -47,11 +47,6 @@ std::uint64_t time_wait_order::clock_at(tick now) const {
     return clock_ms_ + static_cast<std::uint32_t>(step);
 }
 
-void time_wait_order::set_clock(tick now) {
-    clock_ms_ = clock_at(now);
-    last_ = max(last_, now);
-}
-
 // --- order -------------------------------------------------------------------------------------
 
 void time_wait_order::queue(time_wait_head& head, std::uint32_t bucket, std::uint32_t ticks_ahead) {

@@ -50,7 +50,12 @@ class time_wait_order {
     // A step longer than any record lives is cut to that: everything is due after it either way,
     // and no deadline is ever so far behind that its 21 bits could be taken for one ahead.
     std::uint64_t clock_at(tick now) const;
-    void set_clock(tick now);
+    void set_clock(tick now) {
+        if (now != last_) {
+            clock_ms_ = clock_at(now);
+            last_ = max(last_, now);
+        }
+    }
     std::uint64_t clock_ms() const { return clock_ms_; }
     static std::uint32_t coarse(std::uint64_t clock_ms) {
         return static_cast<std::uint32_t>(clock_ms / coarse_tick_ms);

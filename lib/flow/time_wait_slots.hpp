@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The memory of the TIME_WAIT table: buckets of eight slots, each with a head (time_wait_head.hpp)
-// and eight bodies.
+// The memory of the TIME_WAIT table: buckets of eight slots, each with a head (time_wait_head.hpp),
+// eight bodies, and eight times of the last throttled ACK.
 //
 // Heads lie side by side, apart from the bodies, so that they spread over a quarter of the memory
-// and fewer of them miss the TLB, which costs as much as the line does.
+// and fewer of them miss the TLB, which costs as much as the line does. The times are apart from
+// both, since they are cold: 2 bytes a slot, in units of 4 ms, valid only with `acked`.
 //
-//     body  key (12 or 36), snd_nxt 4, rcv_nxt 4, ts_recent 4, window 2 with ts_strict as its
-//           lowest bit; on any even address
+//     body   front: key (12 or 36), snd_nxt 4; back: rcv_nxt 4, ts_recent 4
+//     IPv4   8 x 24 bytes are three lines of two bodies and 16 bytes over; six bodies lie whole in
+//            a line, and the other two have their front in one and their back in another, so that
+//            no front lies across two lines
+//     IPv6   8 x 48 bytes one after the other
 //
 // Home. A key has two buckets (tag_group.hpp). Its home is the lower one if its tag is even, else
 // the higher one, so that either bucket and the tag say which of the two a record is in, and no bit
@@ -14,10 +18,12 @@
 // home it is, so that a miss reads one line. It is changed by whoever moves a record.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -61,26 +67,30 @@ template <class Key>
 class time_wait_slots {
   public:
     static constexpr std::uint32_t ways = time_wait_head::ways;
-    static constexpr std::size_t body_bytes = sizeof(Key) + 14;
-    static constexpr std::size_t bucket_bytes = sizeof(time_wait_head) + ways * body_bytes;
+    static constexpr std::size_t front_bytes = sizeof(Key) + 4;
+    static constexpr std::size_t back_bytes = 8;
+    static constexpr std::size_t bodies_bytes = ways * (front_bytes + back_bytes);  // of a bucket
+    static_assert(bodies_bytes % 64 == 0);
+    static constexpr std::size_t bucket_bytes =
+        sizeof(time_wait_head) + bodies_bytes + ways * sizeof(std::uint16_t);
 
     static std::size_t bytes_for(std::uint32_t buckets) { return buckets * bucket_bytes; }
     static result<time_wait_slots, std::string> make(std::uint32_t buckets, page_size preference) {
-        auto heads = fixed_array<time_wait_head>::make(buckets, preference);
-        if (!heads.ok()) {
-            return failure{heads.error()};
+        auto memory = region::map(bytes_for(buckets), preference);
+        if (!memory.ok()) {
+            return failure{memory.error()};
         }
-        auto bodies = region::map(std::size_t{buckets} * ways * body_bytes, preference);
-        if (!bodies.ok()) {
-            return failure{bodies.error()};
-        }
+        // All zeros, which is what every part of it starts as.
         time_wait_slots made;
-        made.heads_ = std::move(heads).value();
-        made.bodies_ = std::move(bodies).value();
+        made.memory_ = std::move(memory).value();
+        made.heads_ = std::launder(reinterpret_cast<time_wait_head*>(made.memory_.data()));
+        made.bodies_ = made.memory_.data() + buckets * sizeof(time_wait_head);
+        made.acks_ =
+            std::launder(reinterpret_cast<std::uint16_t*>(made.bodies_ + buckets * bodies_bytes));
         return made;
     }
 
-    bool huge() const { return bodies_.huge(); }
+    bool huge() const { return memory_.huge(); }
 
     time_wait_head& head(std::uint32_t bucket) { return heads_[bucket]; }
     const time_wait_head& head(std::uint32_t bucket) const { return heads_[bucket]; }
@@ -88,53 +98,59 @@ class time_wait_slots {
     std::uint16_t tag(std::uint32_t slot) const { return head(slot / ways).tags[slot % ways]; }
     std::uint32_t& meta(std::uint32_t slot) { return head(slot / ways).meta[slot % ways]; }
     std::uint32_t meta(std::uint32_t slot) const { return head(slot / ways).meta[slot % ways]; }
-    std::uint16_t& ack(std::uint32_t slot) { return head(slot / ways).acks[slot % ways]; }
+    std::uint16_t& ack(std::uint32_t slot) { return acks_[slot]; }
 
     void prefetch_head(std::uint32_t bucket) const { prefetch_to_read(&heads_[bucket]); }
     void prefetch_head_to_write(std::uint32_t bucket) const { prefetch_to_write(&heads_[bucket]); }
-    // The home has arrived: of the slots in `candidates` the first one's body, else, if there are
-    // strays, the other bucket.
-    void prefetch_found(time_wait_buckets where, std::uint32_t candidates) const {
-        if (candidates != 0) {
-            const auto way = static_cast<std::uint32_t>(std::countr_zero(candidates));
-            prefetch_to_read(body(where.home * ways + way));
-        } else {
-            prefetch_head(select(head(where.home).strays() != 0, where.other, where.home));
-        }
-    }
-    // A body often lies across two lines.
-    void prefetch_body(std::uint32_t slot) const {
-        prefetch_to_read(body(slot));
-        prefetch_to_read(body(slot) + body_bytes - 1);
-    }
+    void prefetch_front(std::uint32_t slot) const { prefetch_to_read(front(slot)); }
     void prefetch_body_to_write(std::uint32_t slot) const {
-        prefetch_to_write(body(slot));
-        prefetch_to_write(body(slot) + body_bytes - 1);
+        prefetch_to_write(front(slot));
+        prefetch_to_write(back(slot) + back_bytes - 1);
+    }
+
+    void prefetch_bodies(std::uint32_t bucket) const {
+        for (std::size_t at = 0; at < bodies_bytes; at += 64) {
+            prefetch_to_read(bodies_ + bucket * bodies_bytes + at);
+        }
     }
 
     bool has_key(std::uint32_t slot, const Key& key) const {
-        return std::memcmp(body(slot), &key, sizeof key) == 0;
+        return std::memcmp(front(slot), &key, sizeof key) == 0;
     }
     time_wait_entry<Key> read(std::uint32_t slot) const;
-    // The body alone.
+    // What is not in meta.
     void write(std::uint32_t slot, const time_wait_entry<Key>& e);
     void set_rcv_nxt(std::uint32_t slot, seq32 rcv_nxt) {
-        store(body(slot) + sizeof(Key) + rcv_nxt_at, rcv_nxt.raw);
+        store(back(slot) + rcv_nxt_at, rcv_nxt.raw);
     }
     void set_ts_recent(std::uint32_t slot, std::uint32_t ts_recent) {
-        store(body(slot) + sizeof(Key) + ts_recent_at, ts_recent);
+        store(back(slot) + ts_recent_at, ts_recent);
     }
     // All of a record but what belongs to the bucket. Precondition: `to` is free.
     void move(std::uint32_t from, std::uint32_t to);
     void clear(std::uint32_t slot);
 
   private:
-    // Offsets behind the key in a body.
-    static constexpr std::size_t snd_nxt_at = 0;
-    static constexpr std::size_t rcv_nxt_at = 4;
-    static constexpr std::size_t ts_recent_at = 8;
-    static constexpr std::size_t window_at = 12;
+    static constexpr std::size_t rcv_nxt_at = 0;
+    static constexpr std::size_t ts_recent_at = 4;
     static constexpr std::uint16_t ts_strict_bit = 1;  // in the window
+
+    // Where the parts of a bucket's bodies begin.
+    static constexpr auto places(bool of_front) {
+        std::array<std::uint16_t, ways> at{};
+        for (std::uint16_t i = 0; i < ways; ++i) {
+            constexpr std::uint16_t body_bytes = front_bytes + back_bytes;
+            const std::uint16_t whole = body_bytes == 24 ? i / 2 * 64 + i % 2 * 24 : i * body_bytes;
+            at[i] = of_front ? whole : static_cast<std::uint16_t>(whole + front_bytes);
+        }
+        if (front_bytes == 16) {
+            at[6] = of_front ? 48 : 128 + 48;
+            at[7] = of_front ? 64 + 48 : 128 + 56;
+        }
+        return at;
+    }
+    static constexpr std::array<std::uint16_t, ways> fronts = places(true);
+    static constexpr std::array<std::uint16_t, ways> backs = places(false);
 
     template <class T>
     static T load(const std::byte* p) {
@@ -146,22 +162,28 @@ class time_wait_slots {
     static void store(std::byte* p, const T& v) {
         std::memcpy(p, &v, sizeof v);
     }
-    std::byte* body(std::uint32_t slot) const { return bodies_.data() + slot * body_bytes; }
+    std::byte* front(std::uint32_t slot) const {
+        return bodies_ + slot / ways * bodies_bytes + fronts[slot % ways];
+    }
+    std::byte* back(std::uint32_t slot) const {
+        return bodies_ + slot / ways * bodies_bytes + backs[slot % ways];
+    }
 
-    fixed_array<time_wait_head> heads_;
-    region bodies_;
+    region memory_;
+    time_wait_head* heads_ = nullptr;
+    std::byte* bodies_ = nullptr;
+    std::uint16_t* acks_ = nullptr;
 };
 
 template <class Key>
 time_wait_entry<Key> time_wait_slots<Key>::read(std::uint32_t slot) const {
-    const std::byte* rest = body(slot) + sizeof(Key);
     const std::uint32_t m = meta(slot);
     time_wait_entry<Key> e;
-    std::memcpy(&e.key, body(slot), sizeof e.key);
-    e.snd_nxt.raw = load<std::uint32_t>(rest + snd_nxt_at);
-    e.rcv_nxt.raw = load<std::uint32_t>(rest + rcv_nxt_at);
-    e.ts_recent = load<std::uint32_t>(rest + ts_recent_at);
-    const auto window = load<std::uint16_t>(rest + window_at);
+    std::memcpy(&e.key, front(slot), sizeof e.key);
+    e.snd_nxt.raw = load<std::uint32_t>(front(slot) + sizeof e.key);
+    e.rcv_nxt.raw = load<std::uint32_t>(back(slot) + rcv_nxt_at);
+    e.ts_recent = load<std::uint32_t>(back(slot) + ts_recent_at);
+    const std::uint16_t window = head(slot / ways).windows[slot % ways];
     e.window = static_cast<std::uint16_t>(window & ~ts_strict_bit);
     e.ts_strict = (window & ts_strict_bit) != 0;
     e.timestamps = (m & time_wait_meta::timestamps) != 0;
@@ -175,21 +197,24 @@ time_wait_entry<Key> time_wait_slots<Key>::read(std::uint32_t slot) const {
 
 template <class Key>
 void time_wait_slots<Key>::write(std::uint32_t slot, const time_wait_entry<Key>& e) {
-    std::byte* rest = body(slot) + sizeof(Key);
-    std::memcpy(body(slot), &e.key, sizeof e.key);
-    store(rest + snd_nxt_at, e.snd_nxt.raw);
-    store(rest + rcv_nxt_at, e.rcv_nxt.raw);
-    store(rest + ts_recent_at, e.ts_recent);
-    store(rest + window_at, static_cast<std::uint16_t>((e.window & ~ts_strict_bit) |
-                                                       (e.ts_strict ? ts_strict_bit : 0)));
+    std::memcpy(front(slot), &e.key, sizeof e.key);
+    store(front(slot) + sizeof e.key, e.snd_nxt.raw);
+    store(back(slot) + rcv_nxt_at, e.rcv_nxt.raw);
+    store(back(slot) + ts_recent_at, e.ts_recent);
+    head(slot / ways).windows[slot % ways] =
+        static_cast<std::uint16_t>((e.window & ~ts_strict_bit) | (e.ts_strict ? ts_strict_bit : 0));
 }
 
 template <class Key>
 void time_wait_slots<Key>::move(std::uint32_t from, std::uint32_t to) {
     tag(to) = tag(from);
-    ack(to) = ack(from);
     meta(to) = (meta(from) & ~time_wait_meta::of_bucket) | (meta(to) & time_wait_meta::of_bucket);
-    std::memcpy(body(to), body(from), body_bytes);
+    head(to / ways).windows[to % ways] = head(from / ways).windows[from % ways];
+    if ((meta(from) & time_wait_meta::acked) != 0) {
+        ack(to) = ack(from);
+    }
+    std::memcpy(front(to), front(from), front_bytes);
+    std::memcpy(back(to), back(from), back_bytes);
     clear(from);
 }
 

@@ -74,6 +74,12 @@ std::uint32_t time_wait_table<Key>::find_in(std::uint32_t bucket, std::uint16_t 
     return time_wait_slot::none;
 }
 
+template <class Key>
+std::uint32_t time_wait_table<Key>::first_with_tag(std::uint32_t bucket, std::uint16_t tag) const {
+    const std::uint32_t mask = match_tags(slots_.head(bucket).tags.data(), tag);
+    return mask != 0 ? slot_of(bucket, mask) : time_wait_slot::none;
+}
+
 // Where the home has no strays it is looked at twice, which costs less than to guess.
 template <class Key>
 std::uint32_t time_wait_table<Key>::find_at(time_wait_buckets where, std::uint16_t tag,
@@ -108,16 +114,43 @@ void time_wait_table<Key>::find_burst(std::span<const std::uint64_t> hashes,
         std::fill(found.begin(), found.end(), time_wait_slot{});
         return;
     }
-    std::array<time_wait_buckets, batch> where;
+    struct look {
+        time_wait_buckets where;
+        std::uint32_t slot;  // the first whose tag is the key's, or none
+    };
+    std::array<look, batch> looks;
+    std::array<std::uint8_t, batch> away;  // those of which the home has no tag, but strays
     for (std::size_t from = 0; from < hashes.size(); from += batch) {
         const std::size_t count = std::min<std::size_t>(hashes.size() - from, batch);
+        std::size_t away_count = 0;
         for (std::size_t i = 0; i < count; ++i) {
-            where[i] = buckets_of(hashes[from + i], bucket_count_);
-            const time_wait_head& head = slots_.head(where[i].home);
-            slots_.prefetch_found(where[i], match_tags(head.tags.data(), tag_of(hashes[from + i])));
+            look& l = looks[i];
+            l.where = buckets_of(hashes[from + i], bucket_count_);
+            l.slot = first_with_tag(l.where.home, tag_of(hashes[from + i]));
+            const bool strays = slots_.head(l.where.home).strays() != 0;
+            if (l.slot != time_wait_slot::none) {
+                slots_.prefetch_front(l.slot);
+            } else {
+                slots_.prefetch_head(select(strays, l.where.other, l.where.home));
+            }
+            away[away_count] = static_cast<std::uint8_t>(i);
+            away_count += l.slot == time_wait_slot::none && strays ? 1 : 0;
+        }
+        for (std::size_t n = 0; n < away_count; ++n) {
+            look& l = looks[away[n]];
+            l.slot = first_with_tag(l.where.other, tag_of(hashes[from + away[n]]));
+            if (l.slot != time_wait_slot::none) {
+                slots_.prefetch_front(l.slot);
+            }
         }
         for (std::size_t i = 0; i < count; ++i) {
-            found[from + i] = {find_at(where[i], tag_of(hashes[from + i]), keys[from + i])};
+            const look& l = looks[i];
+            const Key& key = keys[from + i];
+            const bool none = l.slot == time_wait_slot::none && stash_used_ == 0;
+            found[from + i] =
+                none || (l.slot != time_wait_slot::none && slots_.has_key(l.slot, key))
+                    ? time_wait_slot{l.slot}
+                    : time_wait_slot{find_at(l.where, tag_of(hashes[from + i]), key)};
         }
     }
 }
@@ -244,6 +277,23 @@ void time_wait_table<Key>::prefetch_room(std::uint64_t hash) const {
 }
 
 template <class Key>
+void time_wait_table<Key>::prefetch_move(std::uint64_t hash) const {
+    const auto [home, other] = buckets_of(hash, bucket_count_);
+    if (slots_.head(home).free() != 0) {
+        return;
+    }
+    const std::uint32_t free = slots_.head(other).free();
+    if (free != 0) {
+        slots_.prefetch_body_to_write(slot_of(other, free));
+        return;
+    }
+    slots_.prefetch_bodies(home);
+    for (std::uint32_t i = 0; i < looks_at_once; ++i) {
+        slots_.prefetch_head_to_write(other_bucket(home, slots_.head(home).tags[i], bucket_count_));
+    }
+}
+
+template <class Key>
 void time_wait_table<Key>::keep_order(std::uint32_t slot) {
     const std::uint32_t bucket = slot / ways;
     order_.keep(slots_.head(bucket), bucket,
@@ -262,47 +312,64 @@ void time_wait_table<Key>::move(std::uint32_t from, std::uint32_t to) {
     keep_order(to);
 }
 
+// The slot of a full bucket, not in `path`, whose record has room in its other bucket; or none.
+// Four of them are under way at a time: most often one of the first four will do.
+template <class Key>
+std::uint32_t time_wait_table<Key>::with_room_elsewhere(std::uint32_t bucket,
+                                                        std::span<const std::uint32_t> path,
+                                                        std::uint32_t& to) const {
+    constexpr std::uint32_t at_once = looks_at_once;
+    const time_wait_head& head = slots_.head(bucket);
+    for (std::uint32_t first = 0; first < ways; first += at_once) {
+        std::array<std::uint32_t, at_once> others;
+        for (std::uint32_t i = 0; i < at_once; ++i) {
+            others[i] = other_bucket(bucket, head.tags[first + i], bucket_count_);
+            slots_.prefetch_head_to_write(others[i]);
+        }
+        for (std::uint32_t i = 0; i < at_once; ++i) {
+            const std::uint32_t free = slots_.head(others[i]).free();
+            const std::uint32_t slot = bucket * ways + first + i;
+            if (free != 0 && std::find(path.begin(), path.end(), slot) == path.end()) {
+                to = slot_of(others[i], free);
+                return slot;
+            }
+        }
+    }
+    return time_wait_slot::none;
+}
+
 // Frees a slot of a full bucket: along a path of full buckets to one whose record has room in its
 // other bucket, and back. Moves nothing unless it gets there. Returns the slot, or none.
 template <class Key>
 std::uint32_t time_wait_table<Key>::make_room(std::uint32_t bucket) {
-    std::array<std::uint32_t, moves_max> path;
+    std::array<std::uint32_t, moves_max> steps;
     for (std::uint32_t depth = 0; depth < moves_max; ++depth) {
         const time_wait_head& head = slots_.head(bucket);
         if (head.strays() > strays_before_a_path) {
             break;
         }
+        slots_.prefetch_bodies(bucket);
         // A path that comes back to a slot of its own would move the wrong record there.
-        const auto in_path = [steps = std::span(path).first(depth)](std::uint32_t slot) {
-            return std::find(steps.begin(), steps.end(), slot) != steps.end();
-        };
-        std::array<std::uint32_t, ways> others;
-        for (std::uint32_t i = 0; i < ways; ++i) {
-            others[i] = other_bucket(bucket, head.tags[i], bucket_count_);
-            slots_.prefetch_head_to_write(others[i]);
-            slots_.prefetch_body(bucket * ways + i);
-        }
-        for (std::uint32_t i = 0; i < ways; ++i) {
-            const std::uint32_t free = slots_.head(others[i]).free();
-            std::uint32_t room = bucket * ways + i;
-            if (free == 0 || in_path(room)) {
-                continue;
-            }
-            move(room, slot_of(others[i], free));
+        const auto path = std::span(steps).first(depth);
+        std::uint32_t to = time_wait_slot::none;
+        std::uint32_t room = with_room_elsewhere(bucket, path, to);
+        if (room != time_wait_slot::none) {
+            move(room, to);
             while (depth > 0) {
-                const std::uint32_t from = path[--depth];
+                const std::uint32_t from = steps[--depth];
                 move(from, room);
                 room = from;
             }
             return room;
         }
-        const std::uint32_t turn = victim_++ % ways;
+        const std::uint32_t turn = bucket * ways + victim_++ % ways;
+        const std::uint32_t other = other_bucket(bucket, slots_.tag(turn), bucket_count_);
         // A key whose two buckets are one leads nowhere.
-        if (in_path(bucket * ways + turn) || others[turn] == bucket) {
+        if (std::find(path.begin(), path.end(), turn) != path.end() || other == bucket) {
             break;
         }
-        path[depth] = bucket * ways + turn;
-        bucket = others[turn];
+        steps[depth] = turn;
+        bucket = other;
     }
     return time_wait_slot::none;
 }

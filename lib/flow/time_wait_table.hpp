@@ -67,18 +67,20 @@ class time_wait_table {
 
     // --- look-up -----------------------------------------------------------------------------
 
-    // A burst goes in stages: hash and prefetch() each, then find_burst() or, after the other two
-    // prefetches, enter() each. Nothing is touched while the table is empty.
+    // A burst goes in stages: hash and prefetch() each, then find_burst(). Nothing is touched while
+    // the table is empty.
     void prefetch(std::uint64_t hash) const {
         if (size_ != 0) {
             slots_.prefetch_head(buckets_of(hash, bucket_count_).home);
         }
     }
-    // For enter(), in two stages: the home; then the body to write, and the other bucket.
+    // The same for enter(), in three stages: the home; the body to write, or the other bucket; where
+    // both are full, what a record of the home could be moved to.
     void prefetch_bucket(std::uint64_t hash) const {
         slots_.prefetch_head_to_write(buckets_of(hash, bucket_count_).home);
     }
     void prefetch_room(std::uint64_t hash) const;
+    void prefetch_move(std::uint64_t hash) const;
     // Parked records are found too: look at the flag. None when there is none.
     time_wait_slot find(std::uint64_t hash, const Key& key) const;
     // find() for a whole burst, faster: also prefetches what the homes lead to.
@@ -145,6 +147,7 @@ class time_wait_table {
     static constexpr std::uint32_t ways = time_wait_head::ways;
     static constexpr std::uint32_t stash_buckets = 8;
     static constexpr std::uint32_t moves_max = 32;
+    static constexpr std::uint32_t looks_at_once = 4;
     static constexpr std::uint32_t batch = 32;  // of the order's entries, prefetched at once
     static constexpr std::uint32_t no_bucket = ~0u;
     // Slots used at capacity: the fewest that the byte budget of the family allows.
@@ -159,11 +162,14 @@ class time_wait_table {
     void set_held(time_wait_slot slot, bool held);
 
     std::uint32_t find_in(std::uint32_t bucket, std::uint16_t tag, const Key& key) const;
+    std::uint32_t first_with_tag(std::uint32_t bucket, std::uint16_t tag) const;
     std::uint32_t find_at(time_wait_buckets where, std::uint16_t tag, const Key& key) const;
 
     // A free slot for a record of these two buckets, made free if need be; or none.
     std::uint32_t room_in(time_wait_buckets where);
     std::uint32_t make_room(std::uint32_t bucket);
+    std::uint32_t with_room_elsewhere(std::uint32_t bucket, std::span<const std::uint32_t> path,
+                                      std::uint32_t& to) const;
     std::uint32_t stash_room() const;
     void move(std::uint32_t from, std::uint32_t to);
     void keep_order(std::uint32_t slot);

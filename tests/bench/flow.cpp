@@ -75,6 +75,9 @@ struct filled {
         for (std::size_t i = 0; i < count; ++i) {
             table.prefetch_room(hashes[i]);
         }
+        for (std::size_t i = 0; i < count; ++i) {
+            table.prefetch_move(hashes[i]);
+        }
         const tick now{from / 1000};  // a million a second
         for (std::size_t i = 0; i < count; ++i) {
             benchmark::DoNotOptimize(table.enter(hashes[i], entries[i], minute, now));
