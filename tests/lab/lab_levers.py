@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Each lever of closing, pulled on a running stack and seen from the kernel at the other end of the wire: half-closed
-connections, FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, RST, and peers that vanish or sit. lab_time_wait.py goes on from there.
+connections, FIN_WAIT_1, FIN_WAIT_2, CLOSING, LAST_ACK, RST, and peers that vanish or sit. lab_time_wait.py goes on from
+there.
 
 The stack's application is lab_levers (levers.cpp), which does with a connection what its first line says. Small settings
 make what takes minutes take seconds.
@@ -10,7 +11,8 @@ import socket
 
 import lab
 from levers import (Wire, change, counted, deaf_kernel, expect_reset, expect_reset_when_written_to, gaps, kernel_counted,
-                    kernel_state, open_connection, own_port, rows, start, tell, wait_for, wait_for_kernel, wait_for_outcome, wait_for_state)
+                    kernel_state, open_connection, own_port, rows, start, tell, wait_for, wait_for_kernel, wait_for_outcome,
+                    wait_for_state)
 
 # --- shutdown -----------------------------------------------------------------------------------------------------------
 
@@ -199,15 +201,15 @@ def test_fins_that_cross_lead_through_closing_to_time_wait_on_both_sides():  # R
 
 def test_user_timeout_ends_what_a_vanished_peer_leaves():  # R66
     application = start("tcp_rto_max_ms=1000")
-    with open_connection() as s, open_connection() as closed, open_connection() as shut:
+    with open_connection() as s, open_connection() as closed, open_connection() as later:
         with deaf_kernel(application):
             s.sendall(b"user-timeout 1000 send 100\n")
             closed.sendall(b"user-timeout 1000 send 100 close\n")
             wait_for_state(application, "fin-wait-1")
             lab.wait_until(lambda: any(r["send_q"] for r in rows(application, "established")), 10, "unacknowledged text")
             wait_for_outcome(application, "timed_out_user", 2)
-        shut.sendall(b"user-timeout 1500 send 100\n")  # the same peer, back again
-        assert len(shut.recv(100)) == 100
+        later.sendall(b"user-timeout 1500 send 100\n")  # the same peer, back again
+        assert len(later.recv(100)) == 100
 
 
 def test_tcp_retries2_ends_a_connection_whose_peer_vanished():  # R65

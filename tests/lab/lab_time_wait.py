@@ -7,8 +7,8 @@ import threading
 import time
 
 import lab
-from levers import (Wire, change, counted, deaf_kernel, kernel_state, own_port, rows, start, tell, wait_for,
-                    wait_for_kernel, wait_for_outcome, wait_for_state)
+from levers import (Wire, change, checksum, counted, deaf_kernel, kernel_state, open_connection, own_port, rows, start,
+                    tell, wait_for, wait_for_kernel, wait_for_outcome, wait_for_state)
 
 
 def close_first(**how):
@@ -18,13 +18,6 @@ def close_first(**how):
         assert s.recv(10) == b""
     wait_for_kernel(port, None)
     return port
-
-
-def checksum(data):
-    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
-    while total >> 16:
-        total = (total & 0xffff) + (total >> 16)
-    return ~total & 0xffff
 
 
 def send_old_duplicate(port):
@@ -39,7 +32,7 @@ def send_old_duplicate(port):
 
 
 class Server:
-    """Accepts on the kernel's port 5000. A connection that begins with an end of stream is closed second."""
+    """The kernel's port 5000: accepts, and closes after the other side, or before it."""
 
     def __init__(self, closes_first=False):
         self.closes_first = closes_first
@@ -137,6 +130,26 @@ def test_the_cap_refuses_or_evicts():  # R54
     assert "tcp_max_tw_buckets (3) is reached: connections skip TIME_WAIT" in application.text()
 
 
+def test_one_core_may_use_the_whole_processs_cap():  # R54, R63
+    application = start("tcp_max_tw_buckets=8", arguments=("--workers", "2"))
+    idle = {own_port(s): s for s in (open_connection() for _ in range(48))}
+    wait_for_state(application, "established", 48)
+    lcore_of = {int(r["peer"].rpartition(":")[2]): r["lcore"] for r in rows(application, "established")}
+    cores = sorted(set(lcore_of.values()), key=list(lcore_of.values()).count)
+    assert len(cores) == 2, lcore_of
+    busy = [port for port, lcore in lcore_of.items() if lcore == cores[1]]  # 24 at least, more than the half of 8
+    for closed, port in enumerate(busy, 1):
+        idle[port].sendall(b"close\n")
+        lab.read_to_end(idle[port])
+        idle.pop(port).close()
+        lab.wait_until(lambda: application.text().count("ended ") == closed, 20, "its end")
+        # Each that is turned away makes its core ask for one more.
+        assert len(rows(application, "time-wait")) <= 8
+    kept = rows(application, "time-wait")
+    assert len(kept) == 8 and {r["lcore"] for r in kept} == {cores[1]}, kept
+    assert counted(application, "TcpExtTCPTimeWaitOverflow") == len(busy) - 8
+
+
 # --- who may take its place ---------------------------------------------------------------------------------------------
 
 
@@ -203,6 +216,28 @@ def test_ip_default_ttl_and_a_connections_own_show_on_the_wire():
         wait_for_outcome(application, "clean_active", 3)
         seen = [{w.ttl for w in wire.from_stack(p)} for p in ports]
         assert seen[0] == {64} and seen[1] == {9} and seen[2] <= {9, 33} and 33 in seen[2], seen
+
+
+def say_time_exceeded(segment):
+    """What a router says that drops it."""
+    quoted = segment.packet[:28]
+    message = struct.pack("!BBHI", 11, 0, 0, 0) + quoted
+    with socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP) as raw:
+        raw.sendto(message[:2] + struct.pack("!H", checksum(message)) + message[4:], (lab.STACK, 0))
+
+
+def test_icmp_time_exceeded_ends_connect_and_is_only_a_hint_to_what_is_open():  # R68
+    application = start()
+    with Wire(application) as wire, open_connection() as s, open_connection() as other:
+        with deaf_kernel(application):
+            s.sendall(b"send 100\n")
+            say_time_exceeded(wire.wait(own_port(s), "P")[0])
+            other.sendall(b"call 5000 1 first\n")
+            say_time_exceeded(wire.wait(5000, "S")[0])
+            wait_for_outcome(application, "host_unreachable")
+            assert counted(application, "IcmpInTimeExcds") == 2
+        assert s.recv(100) == bytes(b"x" * 100)
+        assert lab.read_to_end(other) == b"host_unreachable\n"
 
 
 lab.main(globals())

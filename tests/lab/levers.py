@@ -13,7 +13,7 @@ import lab
 
 IPV4 = "net.ipv4."
 FLAGS = "FSRP.U"  # as tcpdump prints them, from the lowest bit
-Segment = collections.namedtuple("Segment", "time from_stack port flags octets ttl")
+Segment = collections.namedtuple("Segment", "time from_stack port flags ttl packet")
 
 
 def start(*settings, arguments=()):
@@ -154,12 +154,11 @@ class Wire:
     def parse(self, time, packet):
         if packet[0] != 0x45 or packet[9] != socket.IPPROTO_TCP:
             return
-        total, ttl = struct.unpack_from("!H", packet, 2)[0], packet[8]
         source, destination, _, _, bits = struct.unpack_from("!HHIIH", packet, 20)
         from_stack = packet[12:16] == socket.inet_aton(lab.STACK)
         flags = "".join(letter for n, letter in enumerate(FLAGS) if bits >> n & 1)
         self.heard.append(Segment(time, from_stack, destination if from_stack else source, flags,
-                                  total - 20 - (bits >> 12) * 4, ttl))
+                                  packet[8], packet))
 
     def from_stack(self, port, has=""):
         """What the stack has sent to the kernel's `port`, with all of those flags."""
@@ -169,6 +168,13 @@ class Wire:
     def wait(self, port, has, n=1):
         return lab.wait_until(lambda: len(found := self.from_stack(port, has)) >= n and found, 20,
                               f"{n} segments with {has}")
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
 
 
 def gaps(segments):
