@@ -220,12 +220,15 @@ void engine::arm_rto_or_probe(tcb& c) {
     arm_rto(c);
 }
 
-// How many timeouts a closed connection has, as Linux counts: 8 while the RTO still grows; none
-// once it has reached its maximum, or after an ICMP error.
+// How many timeouts a closed connection has, as Linux counts: if the setting is 0, 8 while the RTO
+// still grows and none once it has reached its maximum. Then an ICMP error takes those that the
+// setting gives; before, it may pass (RFC 9293 3.9.2.2).
 std::uint32_t engine::orphan_retries(const tcb& c) const {
-    const bool alive = c.soft_error == 0 && rto_ms(c) < settings_.tcp_rto_max_ms;
-    const std::uint32_t unset = alive ? 8 : 0;
-    return settings_.tcp_orphan_retries != 0 ? settings_.tcp_orphan_retries : unset;
+    const std::uint32_t set = settings_.tcp_orphan_retries;
+    if (rto_ms(c) < settings_.tcp_rto_max_ms) {
+        return set != 0 ? set : 8;
+    }
+    return c.soft_error == 0 ? set : 0;
 }
 
 // R62, R65, R66: `spent` since the data that is now sent again was new. As on Linux the numbers of
@@ -267,7 +270,7 @@ bool engine::probes_exhausted(const tcb& c, event& why) const {
     }
     why = event::orphan_timeout;
     const std::uint32_t limit = orphan_retries(c);
-    const bool hopeless = c.soft_error != 0 || rto_ms(c) >= settings_.tcp_rto_max_ms;
+    const bool hopeless = rto_ms(c) >= settings_.tcp_rto_max_ms;
     return c.retries >= limit || (hopeless && c.backoff >= limit);
 }
 

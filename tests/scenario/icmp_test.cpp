@@ -109,7 +109,7 @@ TEST(icmp, a_soft_error_is_forgotten_when_the_peer_acknowledges) {  // R68
 }
 
 // R62, R68
-TEST(icmp, a_pending_soft_error_ends_an_orphan_with_its_next_timeout) {
+TEST(icmp, a_soft_error_takes_no_retries_from_an_orphan_whose_rto_still_grows) {
     scenario_options o;
     o.settings.tcp_early_retrans = 0;
     checked_scenario s{o};
@@ -117,8 +117,33 @@ TEST(icmp, a_pending_soft_error_ends_an_orphan_with_its_next_timeout) {
     s.close(r.id);
     s.advance(250ms);
     s.inject_icmp(3, 1, 0, quote(r, 1));
-    s.advance(1s);
+    s.advance(30s);
+    EXPECT_EQ(s.in_state(state::fin_wait_1), 1u);
+    r.heard();
+    s.advance(60s);
+    EXPECT_EQ(r.heard(), "F. 1:2(0) ack 1");
+    r.send(seg("F."));  // the path is back
+    EXPECT_EQ(s.in_state(state::time_wait), 1u);
+}
+
+// R62, R68
+TEST(icmp, a_pending_soft_error_ends_an_orphan_at_the_longest_rto) {
+    scenario_options o;
+    o.settings.tcp_early_retrans = 0;
+    o.settings.tcp_rto_max_ms = 1000;
+    o.settings.tcp_orphan_retries = 100;
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    remote& shut = s.make_established();
+    shut.send(seg(".").window(0));
+    s.close(r.id);
+    s.close(shut.id);
+    s.advance(5s);
+    EXPECT_EQ(s.tcp().orphans(), 2u);
+    s.inject_icmp(3, 1, 0, quote(r, 1));
+    s.advance(1100ms);
     EXPECT_EQ(s.events(r.id), "ended:timed_out_orphan");
+    EXPECT_EQ(s.tcp().orphans(), 1u);
 }
 
 TEST(icmp, fragmentation_needed_lowers_the_mss_and_sends_again) {
