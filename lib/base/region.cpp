@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <fstream>
 #include <sstream>
+#include <string_view>
 
 namespace lastack {
 
@@ -55,21 +56,35 @@ std::string mebibytes(std::size_t bytes) {
     return std::to_string((bytes + (std::size_t{1} << 20) - 1) >> 20) + " MiB";
 }
 
-// What could be had without swapping, by MemAvailable; zero when the system does not say.
-std::size_t available_bytes() {
-    std::ifstream meminfo("/proc/meminfo");
+// A line of /proc/meminfo, as it stands there; zero when there is none of that name.
+std::size_t meminfo(std::string_view wanted) {
+    std::ifstream file("/proc/meminfo");
     std::string name;
-    std::size_t kibibytes = 0;
-    for (std::string line; std::getline(meminfo, line);) {
+    std::size_t value = 0;
+    for (std::string line; std::getline(file, line);) {
         std::istringstream fields(line);
-        if (fields >> name >> kibibytes && name == "MemAvailable:") {
-            return kibibytes << 10;
+        if (fields >> name >> value && name == wanted) {
+            return value;
         }
     }
     return 0;
 }
 
+// What could be had without swapping.
+std::size_t available_bytes() {
+    return meminfo("MemAvailable:") << 10;
+}
+
 }  // namespace
+
+std::size_t reservable_bytes(page_size preference) {
+    const std::size_t available = available_bytes();
+    if (preference != page_size::huge || available == 0 ||
+        meminfo("Hugepagesize:") << 10 != huge_page_bytes) {
+        return available;
+    }
+    return available + meminfo("HugePages_Free:") * huge_page_bytes;
+}
 
 region::~region() {
     if (data_ != nullptr) {

@@ -24,6 +24,10 @@ enum class page_size : std::uint8_t {
     huge,    // 2 MiB if enough are free, else as `normal`
 };
 
+// What may be reserved now: MemAvailable, and the free 2 MiB pages where those are used. 0 when the
+// system does not say.
+std::size_t reservable_bytes(page_size preference);
+
 class region {
   public:
     region() = default;

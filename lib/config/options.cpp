@@ -22,7 +22,9 @@ constexpr std::array table{
            "Age in CLOSE_WAIT at which a connection is warned of, since only the application can "
            "end it (by closing); 0 never warns."},
     option{"lastack.connections", &s::connections, "connections", 1, 1u << 26, fixed,
-           "Connections reserved at start, over all cores; those in TIME_WAIT are not among them."},
+           "Connections reserved at start, over all cores, those in TIME_WAIT not among them; each "
+           "takes "
+           "434 octets, queued data apart."},
     option{"lastack.core_headroom", &s::core_headroom, "", 100, 6400, fixed,
            "How much more than an equal part of lastack.connections and of "
            "lastack.time_wait_records each core has memory for, where there are several. A core "
@@ -43,7 +45,7 @@ constexpr std::array table{
            "missing, so that they go on where a former process left them; without one the secret "
            "is random."},
     option{"lastack.syn_records", &s::syn_records, "records", 1, 1u << 24, fixed,
-           "Connections in SYN_RECEIVED reserved at start, over all cores."},
+           "Connections in SYN_RECEIVED reserved at start, over all cores; each takes 84 octets."},
     option{"lastack.time_wait_cap_policy", &s::time_wait_cap_policy, "", 0, 0, live,
            "What happens when tcp_max_tw_buckets is reached: refuse (as Linux: the connection "
            "skips TIME_WAIT) or evict_oldest (as BSD: the oldest record makes room)."},
@@ -52,7 +54,7 @@ constexpr std::array table{
            "Linux. A listener may have its own."},
     option{"lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
            "Records reserved at start, over all cores, for TIME_WAIT and closed connections in "
-           "FIN_WAIT_2."},
+           "FIN_WAIT_2; each takes 39.2 octets."},
     option{"lastack.ts_missing", &s::ts_missing, "", 0, 0, live,
            "What to do with segments that lack negotiated timestamps: accept (as Linux) or drop "
            "(RFC 7323)."},

@@ -5,6 +5,9 @@
 #include <rte_mempool.h>
 
 #include <algorithm>
+#include <cstdio>
+
+#include "tcp/table_bytes.hpp"
 
 namespace lastack::dpdk {
 namespace {
@@ -83,6 +86,30 @@ result<std::vector<stack::pools>, std::string> make_pools(const pool_plan& plan,
         pools.push_back(made);
     }
     return pools;
+}
+
+result<bool, std::string> check_tables(const config::settings& s, std::uint32_t stacks,
+                                       std::uint64_t available) {
+    const auto one = tcp::bytes_of_tables(s);
+    if (available == 0 || one.all() * stacks <= available) {
+        return true;
+    }
+    const auto in_mib = [](std::uint64_t bytes) {
+        return std::to_string((bytes + mib - 1) / mib) + " MiB";
+    };
+    const auto part = [&](const char* key, std::uint32_t count, std::uint64_t bytes) {
+        char each[32];
+        std::snprintf(each, sizeof each, "%.1f",
+                      static_cast<double>(bytes) / static_cast<double>(count));
+        return std::string(key) + " " + std::to_string(count) + " x " + each +
+               " B = " + in_mib(bytes);
+    };
+    return failure{"the tables need " + in_mib(one.all() * stacks) + " and " + in_mib(available) +
+                   " are free: " + std::to_string(stacks) + (stacks == 1 ? " stack" : " stacks") +
+                   " x (" + part("lastack.connections", s.connections, one.connections) + " + " +
+                   part("lastack.syn_records", s.syn_records, one.syn_records) + " + " +
+                   part("lastack.time_wait_records", s.time_wait_records, one.time_wait_records) +
+                   "); lower what is largest, or free memory"};
 }
 
 }  // namespace lastack::dpdk

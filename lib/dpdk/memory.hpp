@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// How many mbufs a process needs, and the pools they come from.
+// How many mbufs a process needs, and the pools they come from; whether there is room for tables.
 //
 // Each worker has three pools of its own (stack::pools), so that no lcore waits for another, but
 // where frames pass between workers (frame_exchange.hpp): what one receives is then held by all, so
@@ -41,5 +41,10 @@ pool_plan plan_pools(const config::configuration&, std::uint32_t ports);
 
 // The pools of each worker. Error: the arithmetic, and what to do.
 result<std::vector<stack::pools>, std::string> make_pools(const pool_plan&, bool share_data);
+
+// Whether the tables of that many stacks, of these capacities each, fit into `available` octets (0:
+// not known, and then they may be tried). Error: the arithmetic, and what to do.
+result<bool, std::string> check_tables(const config::settings& of_one_stack, std::uint32_t stacks,
+                                       std::uint64_t available);
 
 }  // namespace lastack::dpdk

@@ -173,6 +173,10 @@ outcome runtime_impl::make_stacks() {
     const auto base = clock_base_us();
     const auto stacks = static_cast<std::uint32_t>(config_.stack.workers * ports_.size());
     const auto part = share(config_.values, stacks);
+    const auto pages = plan_.hugepages ? page_size::huge : page_size::normal;
+    if (auto room = check_tables(part, stacks, reservable_bytes(pages)); !room) {
+        return room;
+    }
     for (unsigned i = 0; i < config_.stack.workers; ++i) {
         workers_.push_back(std::make_unique<lcore_worker>(i, steering_, base));
         auto make = [&]() -> outcome {
@@ -184,7 +188,7 @@ outcome runtime_impl::make_stacks() {
                     gateway_of(config_.stack, p),
                     part,
                     pools_[i],
-                    plan_.hugepages ? page_size::huge : page_size::normal,
+                    pages,
                     {index, stacks},
                     *key,
                     ports_[p].exchange ? &ports_[p].exchange->owners() : nullptr,

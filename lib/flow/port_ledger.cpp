@@ -5,14 +5,21 @@
 
 namespace lastack::flow {
 
+// At least one page for the largest range.
+std::size_t port_ledger::entries_for(port_range range, std::uint32_t time_wait_records) {
+    const std::size_t ports = std::size_t{range.last} - range.first + 1;
+    const std::size_t pages = std::min(pages_min + time_wait_records / ports, pages_max);
+    return std::max(pages * ports, std::size_t{65536});
+}
+
+std::size_t port_ledger::bytes_for(port_range range, std::uint32_t time_wait_records) {
+    return entries_for(range, time_wait_records) * sizeof(port_entry);
+}
+
 result<port_ledger, std::string> port_ledger::make(const keyed_hash& hash, port_range range,
                                                    std::uint32_t time_wait_records,
                                                    page_size preference) {
-    const std::size_t ports = std::size_t{range.last} - range.first + 1;
-    const std::size_t pages = std::min(pages_min + time_wait_records / ports, pages_max);
-    // At least one page for the largest range.
-    auto entries =
-        fixed_array<port_entry>::make(std::max(pages * ports, std::size_t{65536}), preference);
+    auto entries = fixed_array<port_entry>::make(entries_for(range, time_wait_records), preference);
     if (!entries.ok()) {
         return failure{"local ports of connect(): " + entries.error()};
     }

@@ -45,6 +45,7 @@ enum class port_state : std::uint8_t {
 
 class port_ledger {
   public:
+    static std::size_t bytes_for(port_range range, std::uint32_t time_wait_records);
     // The hash must be under a key of its own. The error says what to do.
     static result<port_ledger, std::string> make(const keyed_hash& hash, port_range range,
                                                  std::uint32_t time_wait_records,
@@ -125,6 +126,7 @@ class port_ledger {
         list waiting;
     };
 
+    static std::size_t entries_for(port_range range, std::uint32_t time_wait_records);
     port_ledger(const keyed_hash& hash, port_range range) : hash_(hash), cycle_(hash, range) {}
 
     port_entry& entry(page& p, std::uint16_t port) const {

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "tcp/table_bytes.hpp"
+
 namespace lastack::tcp {
 
 using teardown::event;
@@ -46,10 +48,10 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     take(e->sockets_, index_pool<socket>::make(s.connections, pages));
     take(e->syns_, index_pool<syn_record>::make(s.syn_records, pages));
     take(e->ofo_nodes_, index_pool<ofo_node>::make(std::max(mbufs / 2, 64u), pages));
-    const std::uint32_t troubled = std::clamp(s.connections / 4, 64u, 65536u);
+    const std::uint32_t troubled = troubled_connections(s);
     take(e->reassemblies_, index_pool<reassembly>::make(troubled, pages));
     take(e->losses_, index_pool<loss_record>::make(troubled, pages));
-    const std::uint32_t with_records = std::clamp(s.connections / 64, 64u, 4096u);
+    const std::uint32_t with_records = connections_with_records(s);
     take(e->records_, index_pool<record_ends>::make(with_records, pages));
     take(e->connections_, flow::connection_table::make(s.connections + s.syn_records, pages));
     take(e->fin_wait_2_waiters_, flow::connection_table::make(s.connections, pages));

@@ -4,8 +4,12 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "config/options.hpp"
 #include "dpdk/memory.hpp"
+#include "support/environment.hpp"
+#include "tcp/table_bytes.hpp"
 
 namespace lastack::dpdk {
 namespace {
@@ -99,6 +103,65 @@ TEST(memory, the_arithmetic_adds_up) {
     EXPECT_EQ(plan.arithmetic(),
               "2 workers x (data 100 x 2368 B + control 10 x 448 B + indirect 0 x 192 B) = 1 MiB");
     EXPECT_EQ(plan.bytes(), 2u * (100 * 2368 + 10 * 448));
+}
+
+TEST(plan, tables_that_do_not_fit_are_refused_with_the_arithmetic) {
+    config::settings s;
+    s.time_wait_records = 100'000'000;
+    EXPECT_TRUE(check_tables(s, 1, std::uint64_t{8} << 30));
+    EXPECT_TRUE(check_tables(s, 2, 0));  // nobody knows what is free
+    const auto refused = check_tables(s, 2, std::uint64_t{7} << 30);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().find("and 7168 MiB are free: 2 stacks x ("), std::string::npos)
+        << refused.error();
+    EXPECT_NE(refused.error().find("lastack.time_wait_records 100000000 x 39."), std::string::npos)
+        << refused.error();
+}
+
+TEST(plan, a_capacitys_sentence_says_what_each_of_it_costs) {
+    config::settings s;
+    s.connections = s.syn_records = s.time_wait_records = 10'000'000;
+    const auto bytes = tcp::bytes_of_tables(s);
+    const auto expect = [](const char* key, double each, double within) {
+        const std::string sentence(config::find_option(key)->sentence);
+        const auto at = sentence.find("; each takes ");
+        ASSERT_NE(at, std::string::npos) << key << " should say " << each;
+        EXPECT_NEAR(std::stod(sentence.substr(at + 13)), each, within) << key;
+    };
+    expect("lastack.connections", static_cast<double>(bytes.connections) / 1e7, 10);
+    expect("lastack.syn_records", static_cast<double>(bytes.syn_records) / 1e7, 3);
+    // At a size where the pages of connect() weigh little.
+    s.time_wait_records = 100'000'000;
+    expect("lastack.time_wait_records",
+           static_cast<double>(tcp::bytes_of_tables(s).time_wait_records) / 1e8, 0.5);
+}
+
+TEST(plan, the_bytes_said_before_are_those_taken) {
+    config::settings s;
+    s.connections = 20'000;
+    s.syn_records = 10'000;
+    s.time_wait_records = 1'000'000;
+    // What engine::make() maps, but for what does not grow with a capacity.
+    const auto resident = [] {
+        std::ifstream file("/proc/self/statm");
+        std::uint64_t all = 0, pages = 0;
+        file >> all >> pages;
+        return pages * 4096;
+    };
+    test::environment::start();
+    test::test_pools pools;
+    stack::core_config c;
+    c.addresses = {{ipv4_address{0x0a000002}, 24}};
+    c.memory = pools.get();
+    c.pages = page_size::normal;
+    c.settings = s;
+    const auto before = resident();
+    const auto made = stack::core::make(c, {1'000'000});
+    ASSERT_TRUE(made);
+    const auto taken = static_cast<double>(resident() - before);
+    const auto said = static_cast<double>(tcp::bytes_of_tables(s).all());
+    EXPECT_GT(taken, said * 0.97);
+    EXPECT_LT(taken, said * 1.10 + 4e6);
 }
 
 }  // namespace

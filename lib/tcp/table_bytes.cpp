@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tcp/table_bytes.hpp"
+
+#include "tcp/engine.hpp"
+
+namespace lastack::tcp {
+
+namespace {
+
+constexpr std::uint64_t index_bytes = sizeof(std::uint32_t);
+
+template <class T>
+constexpr std::uint64_t pooled = sizeof(T) + index_bytes;  // base/index_pool.hpp
+
+}  // namespace
+
+table_bytes bytes_of_tables(const config::settings& s) {
+    const std::uint64_t both = flow::connection_table::bytes_for(s.connections + s.syn_records);
+    const std::uint64_t of_syns = both * s.syn_records / (s.connections + s.syn_records);
+    table_bytes t{};
+    t.connections = s.connections * (pooled<tcb> + pooled<socket> + 2 * index_bytes) + both -
+                    of_syns + flow::connection_table::bytes_for(s.connections) +
+                    troubled_connections(s) *
+                        (pooled<reassembly> + pooled<loss_record>)+connections_with_records(s) *
+                        pooled<record_ends>;
+    t.syn_records = s.syn_records * pooled<syn_record> + of_syns;
+    t.time_wait_records =
+        flow::time_wait_table<flow::key4>::bytes_for(s.time_wait_records) +
+        flow::port_ledger::bytes_for({s.ip_local_port_range.first, s.ip_local_port_range.last},
+                                     s.time_wait_records);
+    return t;
+}
+
+}  // namespace lastack::tcp
