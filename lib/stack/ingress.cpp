@@ -5,6 +5,7 @@
 // process each, so that the misses of a burst overlap. Headers must lie in a frame's first mbuf.
 #include <rte_mbuf.h>
 
+#include "base/prefetch.hpp"
 #include "ip/arp.hpp"
 #include "ip/icmp.hpp"
 #include "stack/core.hpp"
@@ -15,6 +16,8 @@
 
 namespace lastack::stack {
 namespace {
+
+constexpr std::size_t frames_ahead = 4;  // of the one that is parsed: their headers are prefetched
 
 std::span<const std::uint8_t> first_piece(const rte_mbuf* frame) {
     return {rte_pktmbuf_mtod(frame, const std::uint8_t*), frame->data_len};
@@ -63,7 +66,11 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
     count.add(counter::rx_frames, frames.size());
     std::uint64_t octets = 0;
     std::size_t n = 0;
-    for (rte_mbuf* frame : frames) {
+    for (std::size_t i = 0; i < frames.size(); ++i) {
+        rte_mbuf* const frame = frames[i];
+        if (i + frames_ahead < frames.size()) {
+            prefetch_to_read(rte_pktmbuf_mtod(frames[i + frames_ahead], const void*));
+        }
         octets += frame->pkt_len;
         if (parse_frame(frame, arrivals_[n])) {
             tcp::arrival& a = arrivals_[n++];
@@ -73,23 +80,26 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
     }
     count.add(counter::rx_octets, octets);
     for (std::size_t i = 0; i < n; ++i) {
+        tcp_->prefetch_record(arrivals_[i]);
+    }
+    for (std::size_t i = 0; i < n; ++i) {
         tcp_->input(arrivals_[i]);
     }
 }
 
 // Returns true for a TCP segment to one of our addresses; consumes every other frame.
 bool core::parse_frame(rte_mbuf* frame, tcp::arrival& into) {
-    const auto ethernet = wire::parse_ethernet(first_piece(frame));
-    if (!ethernet) {
+    wire::ethernet_header ethernet;
+    if (!wire::parse_ethernet_into(first_piece(frame), ethernet)) {
         drop(frame, counter::drop_frame_short);
         return false;
     }
-    const bool to_us = ethernet->destination == config_.port.mac;
-    if (!to_us && !ethernet->destination.is_multicast()) {
+    const bool to_us = ethernet.destination == config_.port.mac;
+    if (!to_us && !ethernet.destination.is_multicast()) {
         drop(frame, counter::drop_not_for_us);
         return false;
     }
-    switch (ethernet->type) {
+    switch (ethernet.type) {
         case wire::ethertype::ipv4:
             if (!to_us) {
                 not_ours(frame, counter::drop_not_for_us);
@@ -114,42 +124,42 @@ bool core::parse_packet(rte_mbuf* frame, tcp::arrival& into) {
     const bool hardware = config_.port.checksum_rx;
     const bool ip_good =
         hardware && (frame->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
-    const auto ip = wire::parse_ipv4(
-        first_piece(frame).subspan(ip_at), frame->pkt_len - ip_at,
-        ip_good ? wire::checksum_check::done_by_hardware : wire::checksum_check::verify);
-    if (!ip) {
-        drop(frame, wire::to_counter(ip.error()));
+    wire::ipv4_header ip;
+    if (const auto reject = wire::parse_ipv4_into(
+            first_piece(frame).subspan(ip_at), frame->pkt_len - ip_at,
+            ip_good ? wire::checksum_check::done_by_hardware : wire::checksum_check::verify, ip)) {
+        drop(frame, wire::to_counter(*reject));
         return false;
     }
-    if (!routes_.is_local(ip->destination)) {
+    if (!routes_.is_local(ip.destination)) {
         not_ours(frame, counter::ip_in_addr_errors);
         return false;
     }
-    if (!routes_.is_valid_source(ip->source)) {
+    if (!routes_.is_valid_source(ip.source)) {
         drop(frame, counter::ip_source_invalid);
         return false;
     }
-    if (ip->is_fragment()) {
+    if (ip.is_fragment()) {
         drop(frame, counter::ip_fragment);
         return false;
     }
-    if (ip->ttl == 0) {
+    if (ip.ttl == 0) {
         drop(frame, counter::ip_ttl_zero);
         return false;
     }
-    const auto l4_at = static_cast<std::uint16_t>(ip_at + ip->header_length);
-    const std::uint32_t l4_octets = ip->payload_length();
-    if (ip->protocol == wire::protocol_icmp) {
+    const auto l4_at = static_cast<std::uint16_t>(ip_at + ip.header_length);
+    const std::uint32_t l4_octets = ip.payload_length();
+    if (ip.protocol == wire::protocol_icmp) {
         icmp_input(frame, l4_at, l4_octets);
         return false;
     }
-    if (ip->protocol != wire::protocol_tcp) {
+    if (ip.protocol != wire::protocol_tcp) {
         not_ours(frame, counter::ip_protocol_unknown);
         return false;
     }
     const std::uint64_t l4_flags = frame->ol_flags & RTE_MBUF_F_RX_L4_CKSUM_MASK;
     if (!hardware || l4_flags != RTE_MBUF_F_RX_L4_CKSUM_GOOD) {
-        auto sum = wire::tcp_pseudo_header(ip->source, ip->destination, l4_octets);
+        auto sum = wire::tcp_pseudo_header(ip.source, ip.destination, l4_octets);
         add_octets(sum, frame, l4_at, l4_octets);
         if (sum.value() != 0) {
             tcp_->counters().add(counter::tcp_in_csum_errors);
@@ -157,16 +167,16 @@ bool core::parse_packet(rte_mbuf* frame, tcp::arrival& into) {
             return false;
         }
     }
-    const auto segment = wire::parse_tcp(first_piece(frame).subspan(l4_at), l4_octets);
-    if (!segment) {
-        drop(frame, wire::to_counter(segment.error()));
+    wire::tcp_segment& segment = into.segment;
+    if (const auto reject =
+            wire::parse_tcp_into(first_piece(frame).subspan(l4_at), l4_octets, segment)) {
+        drop(frame, wire::to_counter(*reject));
         return false;
     }
-    into.key = {ip->source, ip->destination, segment->source_port, segment->destination_port};
-    into.segment = *segment;
+    into.key = {ip.source, ip.destination, segment.source_port, segment.destination_port};
     into.mbuf = frame;
-    into.text_at = static_cast<std::uint16_t>(l4_at + segment->header_length);
-    into.tos = ip->tos;
+    into.text_at = static_cast<std::uint16_t>(l4_at + segment.header_length);
+    into.tos = ip.tos;
     return true;
 }
 

@@ -97,7 +97,11 @@ std::size_t engine::take_events(std::span<lastack::event> into) {
             continue;  // the handle was given up meanwhile
         }
         lastack::event& e = into[taken++];
-        e = {id_of(s), s.user, s.listener, what, close_outcome::none};
+        e.conn = id_of(s);  // field by field: a copy of what was just made would wait for it
+        e.user = s.user;
+        e.listener = s.listener;
+        e.what = what;
+        e.outcome = close_outcome::none;
         if ((what & event_bits::opened) != 0 && s.connection != npos) {
             const listener* const l = alive(s.listener);
             if (l == nullptr || !l->hold_until_accepted) {

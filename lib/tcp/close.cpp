@@ -251,7 +251,7 @@ void engine::enter_fin_wait_2(tcb& c) {
         apply(c, event::time_wait_refused);
         return;
     }
-    closes_.add({now_.us, c.taken, c.key, close_outcome::none});
+    closes_.add(now_.us, c.taken, c.key, close_outcome::none);
     if (e.waiter) {
         sockets_[c.socket].connection = npos;
         c.socket = npos;
@@ -281,7 +281,7 @@ void engine::release_connection(tcb& c) {
 
 void engine::free_connection(tcb& c, close_outcome outcome) {
     ++outcomes_[static_cast<std::size_t>(outcome)];
-    closes_.add({now_.us, c.taken, c.key, outcome});
+    closes_.add(now_.us, c.taken, c.key, outcome);
     const std::uint32_t s = c.socket;
     const bool unreachable = c.soft_error != 0 && is_timeout(outcome);
     // The application takes an accepted connection with `opened`, also one that has ended by then.
@@ -299,7 +299,7 @@ void engine::record_ended(const flow::time_wait_entry<flow::key4>& entry, close_
     }
     ++outcomes_[static_cast<std::size_t>(outcome)];
     const state next = is_clean(outcome) ? state::time_wait : state::closed;
-    closes_.add({now_.us, then(then(0, state::fin_wait_2), next), entry.key, outcome});
+    closes_.add(now_.us, then(then(0, state::fin_wait_2), next), entry.key, outcome);
     if (entry.waiter) {
         tell_waiter(entry.key, outcome);
     }

@@ -37,7 +37,14 @@ class close_log {
 
     close_log() : ring_(std::make_unique<close_entry[]>(entries)) {}
 
-    void add(const close_entry& e) { ring_[count_++ % entries] = e; }
+    // Field by field: an entry made first and copied then would wait for its own stores.
+    void add(std::int64_t at_us, std::uint64_t taken, const flow::key4& key, close_outcome how) {
+        close_entry& e = ring_[count_++ % entries];
+        e.at_us = at_us;
+        e.taken = taken;
+        e.key = key;
+        e.outcome = how;
+    }
     std::uint64_t count() const { return count_; }
     // The n-th latest, from 0. Precondition: n < min(count(), entries).
     const close_entry& latest(std::size_t n) const { return ring_[(count_ - 1 - n) % entries]; }

@@ -33,16 +33,19 @@ struct ethernet_header {
     friend constexpr bool operator==(const ethernet_header&, const ethernet_header&) = default;
 };
 
-// nullopt when the frame is shorter than a header.
-inline std::optional<ethernet_header> parse_ethernet(std::span<const std::uint8_t> frame) {
+// False when the frame is shorter than a header.
+inline bool parse_ethernet_into(std::span<const std::uint8_t> frame, ethernet_header& into) {
     if (frame.size() < ethernet_header_bytes) {
-        return std::nullopt;
+        return false;
     }
+    std::copy_n(frame.data(), 6, into.destination.bytes.begin());
+    std::copy_n(frame.data() + 6, 6, into.source.bytes.begin());
+    into.type = load_be16(frame.data() + 12);
+    return true;
+}
+inline std::optional<ethernet_header> parse_ethernet(std::span<const std::uint8_t> frame) {
     ethernet_header h;
-    std::copy_n(frame.data(), 6, h.destination.bytes.begin());
-    std::copy_n(frame.data() + 6, 6, h.source.bytes.begin());
-    h.type = load_be16(frame.data() + 12);
-    return h;
+    return parse_ethernet_into(frame, h) ? std::optional{h} : std::nullopt;
 }
 
 // Writes 14 octets and returns that.

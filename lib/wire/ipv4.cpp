@@ -64,9 +64,8 @@ std::uint16_t header_checksum(std::span<const std::uint8_t> header) {
                                               : checksum_of(header);
 }
 
-ipv4_header read_fields(const std::uint8_t* p) {
+void read_fields(const std::uint8_t* p, ipv4_header& h) {
     const std::uint16_t fragment = load_be16(p + 6);
-    ipv4_header h;
     h.header_length = static_cast<std::uint8_t>((p[0] & 0x0f) * 4);
     h.tos = p[1];
     h.total_length = load_be16(p + 2);
@@ -78,65 +77,86 @@ ipv4_header read_fields(const std::uint8_t* p) {
     h.protocol = p[9];
     h.source = {load_be32(p + 12)};
     h.destination = {load_be32(p + 16)};
+}
+
+std::optional<ipv4_reject> read_quote(std::span<const std::uint8_t> quote, ipv4_header& h) {
+    if (quote.size() < ipv4_header_bytes) {
+        return ipv4_reject::truncated;
+    }
+    if (quote[0] >> 4 != 4) {
+        return ipv4_reject::version;
+    }
+    read_fields(quote.data(), h);
+    if (h.header_length < ipv4_header_bytes) {
+        return ipv4_reject::header_length;
+    }
+    if (h.header_length > quote.size()) {
+        return ipv4_reject::truncated;
+    }
+    return std::nullopt;
+}
+
+// A header read, or why it was not.
+result<ipv4_header, ipv4_reject> as_value(const ipv4_header& h, std::optional<ipv4_reject> reject) {
+    if (reject) {
+        return failure{*reject};
+    }
     return h;
 }
 
 }  // namespace
 
 result<ipv4_header, ipv4_reject> parse_ipv4_quote(std::span<const std::uint8_t> quote) {
-    if (quote.size() < ipv4_header_bytes) {
-        return failure{ipv4_reject::truncated};
+    ipv4_header h;
+    const auto reject = read_quote(quote, h);
+    return as_value(h, reject);
+}
+
+std::optional<ipv4_reject> parse_ipv4_into(std::span<const std::uint8_t> front,
+                                           std::size_t available, checksum_check check,
+                                           ipv4_header& h) {
+    if (const auto reject = read_quote(front, h)) {
+        return reject;
     }
-    if (quote[0] >> 4 != 4) {
-        return failure{ipv4_reject::version};
+    if (h.total_length < h.header_length || h.total_length > available) {
+        return ipv4_reject::total_length;
     }
-    const ipv4_header h = read_fields(quote.data());
-    if (h.header_length < ipv4_header_bytes) {
-        return failure{ipv4_reject::header_length};
+    // RFC 1122 3.2.1.2: a host must verify the header checksum.
+    if (check == checksum_check::verify && header_checksum(front.first(h.header_length)) != 0) {
+        return ipv4_reject::checksum;
     }
-    if (h.header_length > quote.size()) {
-        return failure{ipv4_reject::truncated};
+    if (h.header_length > ipv4_header_bytes) {
+        return check_options(front.data() + ipv4_header_bytes, h.header_length - ipv4_header_bytes);
     }
-    return h;
+    return std::nullopt;
 }
 
 result<ipv4_header, ipv4_reject> parse_ipv4(std::span<const std::uint8_t> front,
                                             std::size_t available, checksum_check check) {
-    auto parsed = parse_ipv4_quote(front);
-    if (!parsed) {
-        return parsed;
-    }
-    const ipv4_header& h = *parsed;
-    if (h.total_length < h.header_length || h.total_length > available) {
-        return failure{ipv4_reject::total_length};
-    }
-    // RFC 1122 3.2.1.2: a host must verify the header checksum.
-    if (check == checksum_check::verify && header_checksum(front.first(h.header_length)) != 0) {
-        return failure{ipv4_reject::checksum};
-    }
-    if (h.header_length > ipv4_header_bytes) {
-        if (const auto reject = check_options(front.data() + ipv4_header_bytes,
-                                              h.header_length - ipv4_header_bytes)) {
-            return failure{*reject};
-        }
-    }
-    return parsed;
+    ipv4_header h;
+    const auto reject = parse_ipv4_into(front, available, check, h);
+    return as_value(h, reject);
 }
 
+// The checksum is that of the words as they are made, since reading back what was just written in
+// narrower stores would wait for them.
 std::size_t write_ipv4(std::uint8_t* out, const ipv4_header& h) {
-    const int fragment = (h.dont_fragment ? flag_dont_fragment : 0) |
-                         (h.more_fragments ? flag_more_fragments : 0) | h.fragment_offset / 8;
-    out[0] = 0x45;
-    out[1] = h.tos;
-    store_be16(out + 2, h.total_length);
-    store_be16(out + 4, h.identification);
-    store_be16(out + 6, static_cast<std::uint16_t>(fragment));
-    out[8] = h.ttl;
-    out[9] = h.protocol;
-    store_be16(out + ipv4_checksum_offset, 0);
+    const std::uint32_t fragment = (h.dont_fragment ? flag_dont_fragment : 0u) |
+                                   (h.more_fragments ? flag_more_fragments : 0u) |
+                                   h.fragment_offset / 8u;
+    const std::uint32_t first = 0x45000000u | std::uint32_t{h.tos} << 16 | h.total_length;
+    const std::uint32_t second = std::uint32_t{h.identification} << 16 | fragment;
+    const std::uint32_t third = std::uint32_t{h.ttl} << 24 | std::uint32_t{h.protocol} << 16;
+    std::uint64_t sum = std::uint64_t{first} + second + third + h.source.bits + h.destination.bits;
+    sum = (sum >> 32) + (sum & 0xffffffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    sum = (sum >> 16) + (sum & 0xffff);
+    store_be32(out, first);
+    store_be32(out + 4, second);
+    store_be32(out + 8, third | (~static_cast<std::uint32_t>(sum) & 0xffff));
     store_be32(out + 12, h.source.bits);
     store_be32(out + 16, h.destination.bits);
-    store_be16(out + ipv4_checksum_offset, plain_header_checksum(out));
     return ipv4_header_bytes;
 }
 

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/counters.hpp"
@@ -63,7 +64,11 @@ enum class checksum_check : std::uint8_t { verify, done_by_hardware };
 
 // `front` is what lies in one piece of the packet, from the header's first octet on; `available`
 // the octets from there to the end of the frame, in all pieces. Octets behind total_length are
-// padding.
+// padding. The header is written where it is to stay, as parse_tcp_into() does, and for its reason.
+std::optional<ipv4_reject> parse_ipv4_into(std::span<const std::uint8_t> front,
+                                           std::size_t available, checksum_check check,
+                                           ipv4_header& into);
+// The same as a value.
 result<ipv4_header, ipv4_reject> parse_ipv4(std::span<const std::uint8_t> front,
                                             std::size_t available, checksum_check check);
 

@@ -162,32 +162,41 @@ void write_options(std::uint8_t* p, const tcp_options& o) {
 
 }  // namespace
 
-result<tcp_segment, tcp_reject> parse_tcp(std::span<const std::uint8_t> front,
-                                          std::uint32_t l4_length) {
+std::optional<tcp_reject> parse_tcp_into(std::span<const std::uint8_t> front,
+                                         std::uint32_t l4_length, tcp_segment& into) {
     if (l4_length < tcp_header_bytes) {
-        return failure{tcp_reject::truncated};
+        return tcp_reject::truncated;
     }
     if (front.size() < tcp_header_bytes) {
-        return failure{tcp_reject::chained};
+        return tcp_reject::chained;
     }
     const std::uint8_t* h = front.data();
     const std::size_t header_length = std::size_t{h[12]} >> 4 << 2;
     if (header_length < tcp_header_bytes || header_length > l4_length) {
-        return failure{tcp_reject::data_offset};
+        return tcp_reject::data_offset;
     }
     if (header_length > front.size()) {
-        return failure{tcp_reject::chained};
+        return tcp_reject::chained;
     }
+    into.source_port = load_be16(h);
+    into.destination_port = load_be16(h + 2);
+    into.seq = {load_be32(h + 4)};
+    into.ack = {load_be32(h + 8)};
+    into.header_length = static_cast<std::uint8_t>(header_length);
+    into.flags = h[13];
+    into.window = load_be16(h + 14);
+    into.payload_length = l4_length - static_cast<std::uint32_t>(header_length);
+    into.options = {};
+    read_options(h + tcp_header_bytes, header_length - tcp_header_bytes, into.options);
+    return std::nullopt;
+}
+
+result<tcp_segment, tcp_reject> parse_tcp(std::span<const std::uint8_t> front,
+                                          std::uint32_t l4_length) {
     tcp_segment s;
-    s.source_port = load_be16(h);
-    s.destination_port = load_be16(h + 2);
-    s.seq = {load_be32(h + 4)};
-    s.ack = {load_be32(h + 8)};
-    s.header_length = static_cast<std::uint8_t>(header_length);
-    s.flags = h[13];
-    s.window = load_be16(h + 14);
-    s.payload_length = l4_length - static_cast<std::uint32_t>(header_length);
-    read_options(h + tcp_header_bytes, header_length - tcp_header_bytes, s.options);
+    if (const auto reject = parse_tcp_into(front, l4_length, s)) {
+        return failure{*reject};
+    }
     return s;
 }
 

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 #include "base/counters.hpp"
@@ -86,6 +87,12 @@ constexpr counter to_counter(tcp_reject r) {
 
 // `front` is what lies in one piece of the segment, from its first octet on; `l4_length` the octets
 // of header and payload by the IP header. The checksum is the caller's affair.
+//
+// The segment is written where it is to stay: a copy of fields just written, in wider loads than
+// the stores were, waits until the stores have reached the cache.
+std::optional<tcp_reject> parse_tcp_into(std::span<const std::uint8_t> front,
+                                         std::uint32_t l4_length, tcp_segment& into);
+// The same as a value, where that wait does not matter.
 result<tcp_segment, tcp_reject> parse_tcp(std::span<const std::uint8_t> front,
                                           std::uint32_t l4_length);
 

@@ -200,10 +200,8 @@ TEST(explain, a_closed_fin_wait_2_leaves_two_entries_the_end_first) {
 TEST(close_log, keeps_the_latest_and_forgets_the_oldest) {
     tcp::close_log log;
     for (std::uint32_t i = 0; i < tcp::close_log::entries + 10; ++i) {
-        log.add({i,
-                 0,
-                 {peer_address, stack_address, static_cast<std::uint16_t>(i), 80},
-                 close_outcome::clean_active});
+        log.add(i, 0, {peer_address, stack_address, static_cast<std::uint16_t>(i), 80},
+                close_outcome::clean_active);
     }
     EXPECT_EQ(log.latest(0).at_us, tcp::close_log::entries + 9);
     std::array<tcp::close_entry, 4> found;
