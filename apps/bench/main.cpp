@@ -30,7 +30,10 @@ int run_timewait(const bench::timewait_options& o, const std::vector<std::string
     if (!own.ok()) {
         return refuse(own.error());
     }
-    std::vector<bench::baseline> others{bench::measure_wheel(o, bar)};
+    auto others = bench::measure_wheels(o, bar);
+    if (!others.ok()) {
+        return refuse(others.error());
+    }
     if (eal.empty()) {
         started = bench::start_eal(bench::heap_mib(o), own->huge, {});
         if (!started.ok()) {
@@ -41,11 +44,11 @@ int run_timewait(const bench::timewait_options& o, const std::vector<std::string
     if (!dpdk.ok()) {
         return refuse(dpdk.error());
     }
-    others.insert(others.end(), dpdk->begin(), dpdk->end());
+    others->insert(others->end(), dpdk->begin(), dpdk->end());
     if (o.json) {
-        bench::print_json(o, *own, others);
+        bench::print_json(o, *own, *others);
     } else {
-        bench::print_text(o, *own, others);
+        bench::print_text(o, *own, *others);
     }
     return 0;
 }

@@ -62,8 +62,9 @@ struct baseline {
 lastack::result<timewait_figures, std::string> measure_timewait(const timewait_options& o,
                                                                 progress& bar);
 
-// The same records on the timer wheel.
-baseline measure_wheel(const timewait_options& o, progress& bar);
+// The same records on the timer wheel, and on a plain one.
+lastack::result<std::vector<baseline>, std::string> measure_wheels(const timewait_options& o,
+                                                                   progress& bar);
 
 // Starts EAL with these words, or, when there are none, with so much memory and nothing else.
 lastack::result<bool, std::string> start_eal(std::size_t mib, bool huge,

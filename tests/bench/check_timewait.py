@@ -12,7 +12,7 @@ import sys
 BYTES_MAX = {4: 40.0, 6: 64.0}
 POLL_BUDGET = 256
 KEYS = ("entries family bytes_per_record enter_ns lookup_hit_ns lookup_miss_ns restart_ns expire_ns longest_poll_us "
-        "records_per_poll_max reserve_s rte_timer rte_hash").split()
+        "records_per_poll_max reserve_s timer_wheel plain_wheel rte_timer rte_hash").split()
 
 
 def check(bench, entries, family, sanitized):
