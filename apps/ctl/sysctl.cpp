@@ -52,6 +52,11 @@ output sysctl(const ask_function& ask, const sysctl_options& o) {
             return failure{setting.error()};
         }
         text += line_of(*setting, o.values_only);
+        // Who asks for one by its name wants to know it: for a capacity also what it costs.
+        if (const auto sentence = setting->value("sentence", "");
+            !writes && !o.all && !o.values_only && !sentence.empty()) {
+            text += "# " + sentence + "\n";
+        }
     }
     return text;
 }

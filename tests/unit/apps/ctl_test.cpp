@@ -226,15 +226,17 @@ TEST(ctl_sysctl, reads_and_writes_by_sysctl_s_own_forms) {
                           {"value", "30"},
                           {"range", "0 to 10 s"},
                           {"default", "60"},
-                          {"changes", "while running"}};
+                          {"changes", "while running"},
+                          {"sentence", "What it is."}};
     s.replies["/lastack/settings,net.ipv4.tcp_fin_timeout"] = setting;
     s.replies["/lastack/set,net.ipv4.tcp_fin_timeout=30"] = setting;
     s.replies["/lastack/settings"] = {{"net/ipv4/tcp_fin_timeout", "30"}};
     const std::string line = "net.ipv4.tcp_fin_timeout = 30  # 0 to 10 s; default 60\n";
+    const std::string explained = line + "# What it is.\n";
     EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, false, {"net.ipv4.tcp_fin_timeout"}})),
-              line);
+              explained);
     EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, false, {"net/ipv4/tcp_fin_timeout"}})),
-              line);
+              explained);
     EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, true, {"net.ipv4.tcp_fin_timeout=30"}})),
               line);
     EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {true, false, false, {}})), line);
