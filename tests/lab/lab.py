@@ -80,7 +80,7 @@ class Application:
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
         running.append(self)
-        wait_until(self.reachable, 20, f"{name} answers ARP and ICMP echo")
+        wait_until(self.reachable, 60, f"{name} answers ARP and ICMP echo")
 
     def reachable(self):
         assert self.process.poll() is None, f"ended at start, status {self.process.returncode}"

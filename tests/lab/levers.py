@@ -24,10 +24,14 @@ def start(*settings, arguments=()):
 
 def ctl(application, *words):
     environment = dict(os.environ, LASTACK_NSTAT_HISTORY=str(application.log.parent / "nstat"))
-    done = lab.subprocess.run([str(lab.binaries / "lastack-ctl"), "--file-prefix", application.prefix, *words],
-                              capture_output=True, text=True, timeout=60, env=environment)
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
+
+    def ask():
+        done = lab.subprocess.run([str(lab.binaries / "lastack-ctl"), "--file-prefix", application.prefix, *words],
+                                  capture_output=True, text=True, timeout=60, env=environment)
+        busy = "did not answer within" in done.stderr  # a worker on a machine that is
+        assert busy or done.returncode == 0, f"{words}: {done.stderr}"
+        return None if busy else done
+    return lab.wait_until(ask, 30, f"an answer to {words}").stdout
 
 
 def change(application, setting):
