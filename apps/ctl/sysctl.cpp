@@ -21,6 +21,15 @@ std::string line_of(const json& setting, bool value_only) {
            (setting.value("changes", "") == "at start" ? "; fixed at start" : "") + "\n";
 }
 
+// It comes in pieces, since telemetry's strings are short.
+std::string sentence_of(const json& setting) {
+    std::string sentence;
+    for (const json& piece : setting.value("sentence", json::array())) {
+        sentence += piece.get<std::string>();
+    }
+    return sentence;
+}
+
 }  // namespace
 
 output sysctl(const ask_function& ask, const sysctl_options& o) {
@@ -53,9 +62,8 @@ output sysctl(const ask_function& ask, const sysctl_options& o) {
         }
         text += line_of(*setting, o.values_only);
         // Who asks for one by its name wants to know it: for a capacity also what it costs.
-        if (const auto sentence = setting->value("sentence", "");
-            !writes && !o.all && !o.values_only && !sentence.empty()) {
-            text += "# " + sentence + "\n";
+        if (!writes && !o.all && !o.values_only) {
+            text += "# " + sentence_of(*setting) + "\n";
         }
     }
     return text;

@@ -227,7 +227,7 @@ TEST(ctl_sysctl, reads_and_writes_by_sysctl_s_own_forms) {
                           {"range", "0 to 10 s"},
                           {"default", "60"},
                           {"changes", "while running"},
-                          {"sentence", "What it is."}};
+                          {"sentence", {"What", " it is."}}};
     s.replies["/lastack/settings,net.ipv4.tcp_fin_timeout"] = setting;
     s.replies["/lastack/set,net.ipv4.tcp_fin_timeout=30"] = setting;
     s.replies["/lastack/settings"] = {{"net/ipv4/tcp_fin_timeout", "30"}};
