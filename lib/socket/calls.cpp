@@ -171,9 +171,7 @@ ssize_t lastack_recvmsg(int fd, msghdr* message, int flags) {
     const ssize_t n =
         lastack::socket::receive(fd, message->msg_iov, message->msg_iovlen, EMSGSIZE, flags);
     if (n >= 0) {
-        message->msg_namelen = 0;
-        message->msg_controllen = 0;
-        message->msg_flags = 0;
+        table::current()->tell_of_message(fd, *message);
     }
     return n;
 }

@@ -41,7 +41,8 @@ struct socket_options {
     port_options port{};
     std::int64_t receive_timeout_us = -1;  // SO_RCVTIMEO; -1: none
     std::int64_t send_timeout_us = -1;
-    bool zero_copy = false;  // SO_ZEROCOPY
+    bool zero_copy = false;    // SO_ZEROCOPY
+    bool tell_unread = false;  // TCP_INQ
 };
 
 struct description {

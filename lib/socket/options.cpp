@@ -175,6 +175,12 @@ int table::set_tcp_option(description& d, int option, int value) {
         case TCP_CORK:
             o.cork = value != 0;
             return 0;
+        case TCP_INQ:
+            if (out_of(0, 1)) {
+                return -EINVAL;
+            }
+            d.options.tell_unread = value != 0;
+            return 0;
         case TCP_MAXSEG:
             if (value != 0 && out_of(mss_min, mss_max)) {
                 return -EINVAL;
@@ -317,6 +323,8 @@ int table::get_tcp_option(description& d, int option, void* value, socklen_t* le
             return tell(o.no_delay);
         case TCP_CORK:
             return tell(o.cork);
+        case TCP_INQ:
+            return tell(d.options.tell_unread);
         case TCP_MAXSEG:
             return tell(current_mss(d));
         case TCP_KEEPIDLE:

@@ -8,7 +8,7 @@
 //   table.cpp      descriptors, waiting, events of the stack
 //   connection.cpp socket, bind, listen, accept, connect, shutdown, close, names
 //   transfer.cpp   receiving and sending
-//   completions.cpp  MSG_ZEROCOPY and MSG_ERRQUEUE
+//   messages.cpp   control messages, MSG_ERRQUEUE
 //   options.cpp    getsockopt, setsockopt;  tcp_info.cpp  TCP_INFO
 //   epoll.cpp      epoll;  poll.cpp  the readiness of a socket, poll
 //   calls.cpp      the C functions;  layer.cpp  socket_layer;  run.cpp  lastack_run
@@ -64,8 +64,9 @@ class table {
     int fcntl(int fd, int command, long argument);
     int ioctl(int fd, unsigned long request, int* argument);
 
-    // completions.cpp: MSG_ERRQUEUE; `message` may be null.
+    // messages.cpp. MSG_ERRQUEUE: `message` may be null.
     ssize_t receive_completion(int fd, msghdr* message);
+    void tell_of_message(int fd, msghdr& message);
 
     // options.cpp
     int get_option(int fd, int level, int option, void* value, socklen_t* length);
@@ -135,7 +136,7 @@ class table {
     int sending_refused(description& d);
     static int take_error(description& d);
 
-    // completions.cpp
+    // messages.cpp
     void complete_zero_copy(description& d);
 
     // options.cpp

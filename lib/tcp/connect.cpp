@@ -159,6 +159,7 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
 // What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).
 void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     const wire::tcp_options& o = s.options;
+    c.last_received = now_tick_;
     c.rcv_nxt = s.seq + 1;
     c.rcv_edge = c.rcv_nxt + syn_window(c.rcv_limit);
     c.rcv_tune = c.rcv_edge;

@@ -33,6 +33,21 @@ TEST(keepalive, probes_after_two_hours_with_the_octet_before_snd_nxt) {
 }
 
 // R67
+TEST(keepalive, an_active_open_is_idle_from_the_peers_answer_on) {
+    checked_scenario s;
+    remote& r = s.make_syn_sent();
+    s.advance(700ms);
+    r.send(seg("S."));
+    r.heard();
+    ASSERT_TRUE(s.calls().set_keepalive(r.id, every(10s, 5s, 3)));
+    s.advance(9900ms);
+    EXPECT_EQ(r.heard(), "");
+    EXPECT_EQ(s.calls().info(r.id)->last_received_ms, 9900u);
+    s.advance(200ms);
+    EXPECT_EQ(r.heard(), ". 0:0(0) ack 1");
+}
+
+// R67
 TEST(keepalive, one_lost_probe_is_no_death_but_all_are) {
     checked_scenario s;
     remote& r = s.make_established();

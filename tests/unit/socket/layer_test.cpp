@@ -367,6 +367,42 @@ TEST_F(sockets, the_error_queue_tells_which_sends_with_msg_zerocopy_are_complete
     EXPECT_EQ(no_room.msg_flags, MSG_ERRQUEUE | MSG_CTRUNC);
 }
 
+TEST_F(sockets, recvmsg_tells_what_is_left_unread_and_one_more_for_the_end) {
+    establish();
+    EXPECT_EQ(answer(set(client_fd, IPPROTO_TCP, TCP_INQ, 2)), "EINVAL");
+    EXPECT_EQ(set(client_fd, IPPROTO_TCP, TCP_INQ, 1), 0);
+    EXPECT_EQ(get(client_fd, IPPROTO_TCP, TCP_INQ), 1);
+    const auto left_after_reading = [this](std::size_t octets) {
+        alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+        iovec part{text, octets};
+        msghdr m{};
+        m.msg_iov = &part;
+        m.msg_iovlen = 1;
+        m.msg_control = control;
+        m.msg_controllen = sizeof control;
+        EXPECT_EQ(lastack_recvmsg(client_fd, &m, 0), static_cast<ssize_t>(octets));
+        const cmsghdr* const header = CMSG_FIRSTHDR(&m);
+        int left = -1;
+        if (header != nullptr && header->cmsg_type == TCP_CM_INQ) {
+            std::memcpy(&left, CMSG_DATA(header), sizeof left);
+        }
+        return left;
+    };
+    at(server);
+    EXPECT_EQ(lastack_write(server_fd, "abcdef", 6), 6);
+    at(client);
+    EXPECT_EQ(left_after_reading(2), 4);
+    EXPECT_EQ(left_after_reading(3), 1);
+    EXPECT_EQ(left_after_reading(1), 0);
+    at(server);
+    EXPECT_EQ(lastack_write(server_fd, "end", 3), 3);
+    EXPECT_EQ(lastack_close(server_fd), 0);
+    advance(10ms);
+    at(client);
+    EXPECT_EQ(left_after_reading(3), 1);
+    EXPECT_EQ(left_after_reading(0), 1);
+}
+
 // SIOCOUTQ counts the FIN, as Linux does.
 TEST_F(sockets, the_queue_of_unacknowledged_octets_counts_the_fin) {
     establish();

@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// MSG_ZEROCOPY, as far as its caller sees it: each send() with it has a number, and the error queue
-// tells from which to which number the memory is the caller's again.
+// Control messages: what recvmsg() tells beside the octets.
 //
-// What is sent is copied here, so the memory is free when the call returns, and every entry says
-// SO_EE_CODE_ZEROCOPY_COPIED, as Linux's do where it copies after all. Neighbouring numbers are
-// told in one entry, so that an error queue is never longer than one: two numbers a socket.
+// TCP_INQ: how many octets are left unread.
+//
+// MSG_ZEROCOPY, as far as its caller sees it: each send() with it has a number, and the error queue
+// tells from which to which number the memory is the caller's again. What is sent is copied here,
+// so the memory is free when the call returns, and every entry says SO_EE_CODE_ZEROCOPY_COPIED, as
+// Linux's do where it copies after all. Neighbouring numbers are told in one entry, so that an
+// error queue is never longer than one: two numbers a socket.
 #include <time.h>  // linux/errqueue.h wants its timespec
 
 #include <linux/errqueue.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -49,6 +53,20 @@ void put_control(msghdr& message, int level, int type, std::span<const std::byte
 }
 
 }  // namespace
+
+// What a recvmsg() that has read tells besides.
+void table::tell_of_message(int fd, msghdr& message) {
+    message.msg_namelen = 0;
+    message.msg_flags = 0;
+    const description* const d = find(fd);
+    if (d == nullptr || !d->options.tell_unread) {
+        message.msg_controllen = 0;
+        return;
+    }
+    // As Linux: behind the peer's FIN there is one more, so that its end is read too.
+    const int left = std::max(static_cast<int>(unread(*d)), d->eof ? 1 : 0);
+    put_control(message, IPPROTO_TCP, TCP_CM_INQ, std::as_bytes(std::span(&left, 1)));
+}
 
 void table::complete_zero_copy(description& d) {
     ++d.zero_copy_sent;
