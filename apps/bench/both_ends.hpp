@@ -17,7 +17,7 @@ class either_end {
         if (serves) {
             server_.emplace(l);
         } else {
-            client_.emplace(l, where.worker);
+            client_.emplace(l);
         }
     }
     ~either_end() {

@@ -22,8 +22,7 @@ class sink_server : public server_base {
 
 class source_client : public client_base {
   public:
-    source_client(load& l, unsigned worker)
-        : client_base(l, worker), text_(text_of("", l.request_octets)) {}
+    explicit source_client(load& l) : client_base(l), text_(text_of("", l.request_octets)) {}
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event&) {
         tally_->open.add(1);
         fill(s, id);

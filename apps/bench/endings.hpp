@@ -41,8 +41,7 @@ class ending_server : public server_base {
 
 class ending_client : public client_base {
   public:
-    ending_client(load& l, unsigned worker)
-        : client_base(l, worker), request_(text_of("", l.request_octets)) {}
+    explicit ending_client(load& l) : client_base(l), request_(text_of("", l.request_octets)) {}
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);

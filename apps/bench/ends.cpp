@@ -59,8 +59,7 @@ lastack::result<bool, std::string> server_base::on_start(local_stack& s) {
     return true;
 }
 
-client_base::client_base(load& l, unsigned worker)
-    : end_base(l, end::client), slots_(l.at_once), tuples_(l, worker) {
+client_base::client_base(load& l) : end_base(l, end::client), slots_(l.at_once), tuples_(l) {
     for (std::uint32_t i = l.at_once; i > 0; --i) {
         free_.push_back(i - 1);
     }
@@ -71,8 +70,10 @@ void client_base::open(local_stack& s) {
     const auto pair = tuples_.next();
     const auto id = s.connect(pair.remote, {pair.local, index});
     if (!id) {
-        // This tuple is still in use, or memory is short: the next turn tries the next one.
-        tally_->failed.add(id.error() == lastack::call_error::address_in_use ? 0 : 1);
+        // In use, or another lcore's: the next one is tried. Anything else is a failure.
+        const bool not_this_one = id.error() == lastack::call_error::address_in_use ||
+                                  id.error() == lastack::call_error::address_not_available;
+        tally_->failed.add(not_this_one ? 0 : 1);
         return;
     }
     free_.pop_back();

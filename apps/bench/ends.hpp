@@ -45,7 +45,7 @@ class server_base : public end_base {
 // Keeps as many connections open as are wanted, each in a slot whose index is the event's `user`.
 class client_base : public end_base {
   public:
-    client_base(load& l, unsigned worker);
+    explicit client_base(load& l);
     lastack::result<bool, std::string> on_start(lastack::local_stack& s) {
         know(s);
         return true;

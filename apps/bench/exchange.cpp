@@ -35,9 +35,8 @@ void exchange_server::on_readable(local_stack& s, conn_id id, const event&) {
     }
 }
 
-exchange_client::exchange_client(load& l, unsigned worker)
-    : client_base(l, worker),
-      request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)) {
+exchange_client::exchange_client(load& l)
+    : client_base(l), request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)) {
     idle_.reserve(l.at_once);
 }
 

@@ -23,7 +23,7 @@ class exchange_server : public server_base {
 
 class exchange_client : public client_base {
   public:
-    exchange_client(load& l, unsigned worker);
+    explicit exchange_client(load& l);
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);

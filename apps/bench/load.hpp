@@ -100,10 +100,10 @@ struct load {
     }
 };
 
+// Every lcore goes through all; connect() refuses those whose answers come to another.
 class tuples {
   public:
-    tuples(const load& l, unsigned worker)
-        : load_(&l), step_(l.workers), port_(first_port + worker) {}
+    explicit tuples(const load& l) : load_(&l) {}
 
     struct pair {
         lastack::endpoint local, remote;
@@ -115,9 +115,8 @@ class tuples {
             {load_->server.address, static_cast<std::uint16_t>(load_->server.port + remote_)}};
         if (++address_ == load_->client_addresses.size()) {
             address_ = 0;
-            port_ += step_;
-            if (port_ > 65535) {
-                port_ = first_port + port_ % step_;
+            if (++port_ > 65535) {
+                port_ = first_port;
                 remote_ = remote_ + 1 == load_->server_ports ? 0 : remote_ + 1;
             }
         }
@@ -127,8 +126,7 @@ class tuples {
   private:
     static constexpr std::uint32_t first_port = 1024;
     const load* load_;
-    std::uint32_t step_;
-    std::uint32_t port_;
+    std::uint32_t port_ = first_port;
     std::size_t address_ = 0;
     std::uint32_t remote_ = 0;
 };

@@ -17,7 +17,7 @@ namespace flags = lastack::wire::tcp_flags;
 using wire::tcp_segment;
 
 stateless_peer::stateless_peer(const load& l, rte_mempool* pool, const lastack::mac_address& server)
-    : pool_(pool), server_(server), tuples_(l, 0), request_(l.request_octets, '.') {
+    : pool_(pool), server_(server), tuples_(l), request_(l.request_octets, '.') {
     constexpr std::string_view head = "GET / HTTP/1.1\r\nHost: bench\r\n\r\n";
     std::copy_n(head.begin(), std::min(head.size(), request_.size()), request_.begin());
 }

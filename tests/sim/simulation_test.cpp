@@ -105,6 +105,18 @@ TEST(simulation, connections_end_well_when_one_frame_in_ten_is_lost) {
               30);
 }
 
+// What a wire is allowed to do costs no connection: all end as they were to.
+TEST(simulation, connections_end_well_over_a_wire_that_loses_one_in_a_hundred_and_reorders) {
+    run_seeds(named("gentle_loss_1_reorder",
+                    [](profile& p) {
+                        p.application.gentle = true;
+                        p.faults.loss = 0.01;
+                        p.faults.reorder = 0.1;
+                        p.faults.held_back = duration{20000};
+                    }),
+              40);
+}
+
 TEST(simulation, frames_overtake_one_another) {
     run_seeds(named("reorder",
                     [](profile& p) {
