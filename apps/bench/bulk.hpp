@@ -45,7 +45,7 @@ class source_client : public client_base {
     void on_drain(lastack::local_stack& s) {
         draining_ = true;
         for (slot& at : slots_) {
-            if (at.open) {
+            if (at.open && !load_->idle) {
                 (void)s.close(at.id, lastack::completion::event);
             }
         }

@@ -113,6 +113,12 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
             return done;
         }
     }
+    if (l.idle) {
+        // The run is over when all are open; so many FINs at once would take minutes.
+        if (const auto done = options.set("lastack.drain_ms", "0"); !done) {
+            return done;
+        }
+    }
     options.quiet = true;
     return true;
 }
