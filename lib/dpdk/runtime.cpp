@@ -75,6 +75,7 @@ runtime_impl::~runtime_impl() {
     for (const auto& p : ports_) {
         close_port(p.id);
     }
+    ports_.clear();  // with the frames that workers had for one another: EAL's memory goes next
     if (eal_started_) {
         stop_eal();
     }

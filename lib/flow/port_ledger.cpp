@@ -67,7 +67,7 @@ port_ledger::page* port_ledger::idle_page() {
     for (std::size_t i = 0; i < std::min(idle_budget, pages_used_); ++i) {
         hand_ = (hand_ + 1) % pages_used_;
         page& p = pages_[hand_];
-        if (p.fresh + p.free.size == cycle_.size()) {
+        if (p.fresh + p.free.size + p.foreign == cycle_.size()) {
             take_out_of_index(p);
             return &p;
         }
@@ -91,6 +91,7 @@ port_ledger::page* port_ledger::begin(std::uint64_t name) {
     p->fresh_from = static_cast<std::uint32_t>((name >> 1) % cycle_.size());
     p->fresh = cycle_.size();
     p->free = p->waiting = list{};
+    p->foreign = 0;
     return p;
 }
 
@@ -107,6 +108,9 @@ std::uint16_t port_ledger::candidate(page& p) {
 
 void port_ledger::put(page& p, std::uint16_t port, place where) {
     port_entry& e = entry(p, port);
+    if (e.where == place::foreign) {
+        return;
+    }
     if (e.where != place::nowhere) {
         list& from = list_of(p, e.where);
         (e.previous != 0 ? entry(p, e.previous).next : from.head) = e.next;
@@ -114,7 +118,9 @@ void port_ledger::put(page& p, std::uint16_t port, place where) {
         --from.size;
     }
     e = {0, 0, where};
-    if (where != place::nowhere) {
+    if (where == place::foreign) {
+        ++p.foreign;
+    } else if (where != place::nowhere) {
         list& to = list_of(p, where);
         e.previous = to.tail;
         (to.tail != 0 ? entry(p, to.tail).next : to.head) = port;

@@ -7,6 +7,7 @@
 //               so a page begins in constant time
 //     free      a list, the port that has been free longest first
 //     waiting   a list of TIME_WAIT records that may be reused once old enough, oldest first
+//     foreign   of no use here: never looked at again
 //     nowhere   in use, or a record that is never reused
 // next() takes a fresh port, else a free one, else the oldest waiting one; when that is not old
 // enough none is, and it fails at once. Where a port is, is a hint: the caller's look() decides,
@@ -41,6 +42,7 @@ enum class port_state : std::uint8_t {
     reusable,  // a record that may give way
     waiting,   // a record that may give way later
     taken,     // in use, or a record that never gives way
+    foreign,   // its answers come to another worker (flow_owner.hpp), whatever becomes of it
 };
 
 class port_ledger {
@@ -71,7 +73,10 @@ class port_ledger {
             if (waits && s == port_state::waiting) {
                 return std::nullopt;
             }
-            put(*p, port, s == port_state::waiting ? place::waiting : place::nowhere);
+            put(*p, port,
+                s == port_state::waiting   ? place::waiting
+                : s == port_state::foreign ? place::foreign
+                                           : place::nowhere);
             if (s == port_state::free || s == port_state::reusable) {
                 return port;
             }
@@ -105,7 +110,7 @@ class port_ledger {
     static constexpr std::size_t index_size = 4 * pages_max;  // a power of two
     static constexpr std::size_t idle_budget = 8;             // pages looked at for an idle one
 
-    enum class place : std::uint8_t { nowhere, free, waiting };
+    enum class place : std::uint8_t { nowhere, free, waiting, foreign };
     // Port 0 ends a list.
     struct port_entry {
         std::uint16_t next;
@@ -124,6 +129,7 @@ class port_ledger {
         std::uint32_t fresh = 0;
         list free;
         list waiting;
+        std::uint32_t foreign = 0;  // so many are
     };
 
     static std::size_t entries_for(port_range range, std::uint32_t time_wait_records);

@@ -57,9 +57,14 @@ std::uint32_t time_wait_lanes::longest() const {
 
 void time_wait_lanes::become(std::uint32_t lane, const waiting& w) {
     one& l = lanes_[lane];
-    l.length_ms = rounded_ms(w.length);
     l.tos = w.tos;
     l.time_wait = w.time_wait;
+    l.first_length_ms = rounded_ms(w.length);
+    set_length(lane, w.length);
+}
+
+void time_wait_lanes::set_length(std::uint32_t lane, milliseconds length) {
+    lanes_[lane].length_ms = rounded_ms(length);
     recent_ = {milliseconds{-1}};
     shortest_ms_ = ~0u;
     for (const one& other : lanes_) {
@@ -76,7 +81,7 @@ std::uint32_t time_wait_lanes::look_for(const waiting& w) {
     }
     if (found == none && (found = next_longer(w)) == none) {
         found = longest();
-        become(found, w);
+        set_length(found, w.length);
     }
     recent_ = w;
     return recent_lane_ = found;

@@ -32,7 +32,7 @@ class time_wait_lanes {
     static constexpr milliseconds length_max{coarse_tick_ms * (1u << 19)};  // 2.3 hours
 
     // The lane of this kind; else an idle one becomes it; else the next longer one, of the same TOS
-    // if there is one; else, all being shorter, the longest that is not reserved becomes it, so
+    // if there is one; else, all being shorter, the longest that is not reserved is stretched, so
     // that its records' next restart is longer than need be.
     std::uint32_t lane_for(const waiting& w) { return w == recent_ ? recent_lane_ : look_for(w); }
 
@@ -45,6 +45,9 @@ class time_wait_lanes {
     void leave(std::uint32_t lane) { --lanes_[lane].records; }
 
     std::uint32_t length_ms(std::uint32_t lane) const { return lanes_[lane].length_ms; }
+    // The least that a record of this lane may have begun with: less than its length only where
+    // that was stretched under it.
+    std::uint32_t first_length_ms(std::uint32_t lane) const { return lanes_[lane].first_length_ms; }
     waiting waiting_in(std::uint32_t lane) const {
         const one& l = lanes_[lane];
         return {milliseconds{l.length_ms}, l.tos, l.time_wait};
@@ -58,6 +61,7 @@ class time_wait_lanes {
 
     struct one {
         std::uint32_t length_ms = 0;  // 0: never used
+        std::uint32_t first_length_ms = 0;
         std::uint32_t records = 0;
         std::uint32_t reserved = 0;
         milliseconds time_wait{};
@@ -73,6 +77,7 @@ class time_wait_lanes {
     std::uint32_t next_longer(const waiting& w) const;
     std::uint32_t longest() const;
     void become(std::uint32_t lane, const waiting& w);
+    void set_length(std::uint32_t lane, milliseconds length);
 
     std::array<one, count_max> lanes_{};
     waiting recent_{milliseconds{-1}};  // what lane_for() was asked last, and its answer

@@ -191,6 +191,7 @@ void time_wait_table<Key>::restart(time_wait_slot slot, tick now) {
     order_.set_clock(now);
     std::uint32_t& meta = slots_.meta(slot.raw);
     meta = order_.with_deadline(meta, time_wait_meta::lane_of(meta));
+    keep_order(slot.raw);  // one that is short may have hung on an entry that comes up before
 }
 
 template <class Key>
@@ -204,7 +205,9 @@ milliseconds time_wait_table<Key>::remaining(time_wait_slot slot, tick now) cons
 
 template <class Key>
 milliseconds time_wait_table<Key>::age(time_wait_slot slot, tick now) const {
-    return std::max(waiting_of(slot).length - remaining(slot, now), milliseconds{0});
+    const milliseconds length{
+        order_.lanes().first_length_ms(time_wait_meta::lane_of(slots_.meta(slot.raw)))};
+    return std::max(length - remaining(slot, now), milliseconds{0});
 }
 
 // The stamp's 16 bits of 4 ms reach 262 s. It is dropped when the bucket's entry in the expiry

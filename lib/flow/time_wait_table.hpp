@@ -105,7 +105,8 @@ class time_wait_table {
     void restart(time_wait_slot slot, tick now);
     // Until it expires; zero if it is due.
     milliseconds remaining(time_wait_slot slot, tick now) const;
-    // Since it was entered or restarted last; at most a coarse tick less than the truth.
+    // Since it was entered or restarted last; at most a coarse tick less than the truth, but where
+    // lanes ran out and this record's was stretched: never more.
     milliseconds age(time_wait_slot slot, tick now) const;
     // R45: at most one throttled ACK a record in `ratelimit_ms` (0: no limit; more than a minute
     // counts as a minute; good to 4 ms). True: send it; the time is kept.

@@ -64,7 +64,7 @@ void table::tell_of_message(int fd, msghdr& message) {
         return;
     }
     // As Linux: behind the peer's FIN there is one more, so that its end is read too.
-    const int left = std::max(static_cast<int>(unread(*d)), d->eof ? 1 : 0);
+    const int left = static_cast<int>(unread(*d)) + (d->eof ? 1 : 0);
     put_control(message, IPPROTO_TCP, TCP_CM_INQ, std::as_bytes(std::span(&left, 1)));
 }
 

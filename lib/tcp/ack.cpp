@@ -23,15 +23,13 @@ void engine::acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::ver
         c.more_follows = false;  // as Linux: MSG_MORE holds for the call, an ACK sends the rest
         make_ready(c);
     }
-    if (advance == 0 && c.snd_una != c.snd_nxt) {
+    if (advance == 0 && c.probing && s.length() == 0 && !sack_news && s.ack == c.probe_end) {
+        c.probing = false;  // RFC 8985 7.4.2: both the original and the probe arrived
+    } else if (advance == 0 && c.snd_una != c.snd_nxt) {
         // RFC 5681 2: no text, no FIN, same window; or with SACK: it told something new.
         const bool duplicate = s.length() == 0 && (c.sack ? sack_news : c.snd_wnd == window_before);
         if (duplicate && c.recovery != recovery_state::loss) {
-            if (c.probing && !sack_news && s.ack == c.probe_end) {
-                c.probing = false;  // RFC 8985 7.4.2: both the original and the probe arrived
-            } else {
-                duplicate_ack(c);
-            }
+            duplicate_ack(c);
         } else if (sack_news) {
             make_ready(c);
         }

@@ -68,7 +68,12 @@ class new_reno {
         window_ = mss;
         acked_ = largest_flight_ = 0;
     }
-    void on_idle(std::uint32_t mss) { window_ = std::min(window_, initial_window(mss)); }
+    void on_idle(std::uint32_t mss) {
+        if (window_ > initial_window(mss)) {
+            window_ = initial_window(mss);
+            acked_ = largest_flight_ = 0;
+        }
+    }
     // A SYN was retransmitted: RFC 6298 and RFC 5681 3.1 want one segment.
     void open_after_syn_loss(std::uint32_t mss) { window_ = mss; }
 

@@ -88,7 +88,7 @@ result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
     if (asked.port == 0) {
         const auto port = ports_->next(key, [&](std::uint16_t candidate) {
             key.local_port = candidate;
-            return answers_come_here(key) ? port_state_of(key) : flow::port_state::taken;
+            return answers_come_here(key) ? port_state_of(key) : flow::port_state::foreign;
         });
         if (!port) {
             return failure{call_error::address_not_available};

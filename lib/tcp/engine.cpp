@@ -99,11 +99,16 @@ void engine::reserve_default_time_wait(std::uint32_t length_ms) {
 }
 
 void engine::apply_settings(const config::settings& s) {
+    const bool ports_differ = s.ip_local_port_range != settings_.ip_local_port_range ||
+                              s.tcp_tw_reuse != settings_.tcp_tw_reuse ||
+                              s.tcp_timestamps != settings_.tcp_timestamps;
     settings_ = s;
     reserve_default_time_wait(s.time_wait_ms);
     tw_cap_.set_cap(s.tcp_max_tw_buckets);
     orphan_cap_.set_cap(s.tcp_max_orphans);
-    ports_->set_range({s.ip_local_port_range.first, s.ip_local_port_range.last});
+    if (ports_differ) {
+        ports_->set_range({s.ip_local_port_range.first, s.ip_local_port_range.last});
+    }
 }
 
 void engine::hear_of_cap(const teardown::cap_message& m) {

@@ -37,7 +37,8 @@ seq32 engine::initial_sequence(const flow::key4& key) const {
 
 // One offset a host pair, so that timestamps of successive connections between them go up.
 std::uint32_t engine::timestamp_offset(const flow::key4& key) const {
-    if (settings_.tcp_timestamps != 1) {
+    // Also while they are off: records of the time before go on with theirs.
+    if (settings_.tcp_timestamps == 2) {
         return 0;
     }
     return static_cast<std::uint32_t>(isn_hash_(key.remote.bits, key.local.bits));

@@ -127,7 +127,7 @@ class cap_share {
             const std::uint32_t more = std::min(room_ - allowance_, behind + wanted);
             asked_ = say(cap_message{ask, of_, more});
         }
-        missed_ = missed_ && !asked_;
+        missed_ = missed_ && !asked_ && allowance_ < room_;
         const std::uint32_t moved = used > reported_ ? used - reported_ : reported_ - used;
         if (!report_out_ && moved > 0 && moved >= block / 2 &&
             say(cap_message{report, of_, used})) {

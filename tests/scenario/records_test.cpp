@@ -154,6 +154,23 @@ TEST(loss_probe, a_fin_that_was_sent_alone_is_probed_alone) {
     r.send(seg("."));
 }
 
+// RFC 8985 7.4.2: the original arrived, and then the probe: nothing was lost.
+TEST(loss_probe, that_was_not_needed_costs_nothing) {
+    checked_scenario s;
+    remote& r = s.make_syn_received(mss_1000());
+    s.advance(10ms);
+    r.send(seg("."));
+    s.send(r.id, octets(500));
+    s.advance(400ms);
+    EXPECT_EQ(r.heard_segments().size(), 2u);  // and its probe
+    r.send(seg("."));
+    r.send(seg("."));
+    s.send(r.id, octets(500));
+    r.heard();
+    r.send(seg("."));
+    EXPECT_EQ(s.count(counter::loss_probe_recovery), 0u);
+}
+
 // R24
 TEST(loss_probe, comes_at_the_latest_when_the_rto_would) {
     checked_scenario s;

@@ -213,6 +213,30 @@ TEST(port_ledger, idle_pages_change_hands_and_forget) {
     }
 }
 
+TEST(port_ledger, ports_of_other_workers_do_not_keep_a_page_in_use) {
+    auto ledger = make({1000, 1063}, 64);  // 33 pages
+    int looks = 0;
+    const auto every_fourth = [&](std::uint16_t port) {
+        ++looks;
+        return port % 4 == 0 ? port_state::free : port_state::foreign;
+    };
+    constexpr int hosts = 500;
+    for (std::uint32_t host = 0; host < hosts; ++host) {
+        std::set<std::uint16_t> given;
+        while (const auto port = ledger.next(towards(host), every_fourth)) {
+            ASSERT_TRUE(given.insert(*port).second);
+        }
+        ASSERT_EQ(given.size(), 16u) << host;
+        ledger.changed(with_port(towards(host), 1001), port_state::free);  // no news of ours
+        ledger.released(1002);
+        ASSERT_FALSE(ledger.next(towards(host), every_fourth));
+        for (const std::uint16_t port : given) {
+            ledger.changed(with_port(towards(host), port), port_state::free);
+        }
+    }
+    EXPECT_EQ(looks, hosts * 64);
+}
+
 TEST(port_ledger, ports_outside_the_range_and_other_destinations_change_nothing) {
     auto ledger = make({1000, 1001});
     ledger.next(towards(1), all_free);

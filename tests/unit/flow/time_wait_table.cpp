@@ -105,6 +105,32 @@ TYPED_TEST(time_wait_table_of, restart_gives_the_whole_length_anew) {  // R43
     EXPECT_LE(restarted, 90'000 + static_cast<std::int32_t>(coarse_ms));
 }
 
+TYPED_TEST(time_wait_table_of,
+           a_restarted_record_that_is_short_among_long_ones_is_on_time) {  // R43
+    auto t = make<TypeParam>(4);
+    enter(t, 1, minute, tick{0});
+    enter(t, 2, minute, tick{0});
+    const time_wait_slot slot = enter(t, 3, milliseconds{2000}, tick{100}).slot;
+    t.expire(tick{1500}, 100, ignore);
+    t.restart(slot, tick{1500});
+    EXPECT_LE(distance(tick{3500}, expiry_of(t, 3, tick{1500})),
+              static_cast<std::int32_t>(coarse_ms));
+}
+
+TYPED_TEST(time_wait_table_of, a_lane_stretched_for_another_makes_nobody_older) {  // R55
+    auto t = make<TypeParam>(64);
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        const auto e = entry_of<TypeParam>(n);
+        t.enter(hash(e.key), e, {minute, static_cast<std::uint8_t>(4 * n)}, tick{0});
+    }
+    const auto e = entry_of<TypeParam>(16);
+    t.enter(hash(e.key), e, {2 * minute, 200}, tick{100});
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        EXPECT_LE(t.age(find(t, n), tick{100}), milliseconds{100}) << n;
+        EXPECT_EQ(t.waiting_of(find(t, n)).tos, 4 * n);  // R51
+    }
+}
+
 TYPED_TEST(time_wait_table_of, a_short_time_wait_follows_a_long_fin_wait_2_on_time) {  // R60
     auto t = make<TypeParam>(4);
     t.expect_length(milliseconds{1000});

@@ -133,6 +133,16 @@ TEST(cap_sharing, a_core_alone_follows_the_setting_and_says_nothing) {
     EXPECT_TRUE(alone.too_many(2, 1));
 }
 
+TEST(cap_sharing, a_core_alone_hears_nothing_of_a_lender_when_the_cap_changes) {
+    process p{200, {1000}};
+    for (const std::uint32_t cap : {100u, 200u, 1500u, 7u}) {
+        p.set_cap(cap);
+        p.settle();
+        EXPECT_EQ(p.cores[0].share.allowance(), std::min(cap, 1000u));
+        EXPECT_TRUE(p.cores[0].from_lender.empty());
+    }
+}
+
 TEST(cap_sharing, the_first_allowances_are_equal_parts_of_the_whole_cap) {
     const process p{10, {100, 100, 100, 100}};
     EXPECT_EQ(p.cores[0].share.allowance(), 3u);
