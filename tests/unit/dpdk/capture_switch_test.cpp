@@ -20,7 +20,6 @@ using clock = capture_switch::clock;
 class capture_test : public ::testing::Test {
   protected:
     capture_test() {
-        test::environment::start();
         desk.emplace(std::vector{&worker});
         writer.emplace(std::vector{&worker.rings()});
         turns = std::jthread([this](std::stop_token stop) {
@@ -44,6 +43,8 @@ class capture_test : public ::testing::Test {
         return c.status().file.empty();
     }
 
+    // Before the worker, whose clock asks EAL for the counter's rate.
+    const bool eal = (test::environment::start(), true);
     steering shared;
     lcore_worker worker{0, shared, 0};
     std::optional<task_desk> desk;

@@ -174,7 +174,7 @@ TEST_F(sockets, two_instances_are_told_of_one_socket_each_by_its_own_words) {
     at(client);
     for (const int turn : {0, 1}) {
         EXPECT_EQ(lastack_epoll_wait(level, &e, 1, 0), 1);
-        EXPECT_EQ(e.data.u64, 1u);
+        EXPECT_EQ(std::uint64_t{e.data.u64}, 1u);
         EXPECT_EQ(lastack_epoll_wait(edge, &e, 1, 0), turn == 0 ? 1 : 0);
     }
     // EPOLLEXCLUSIVE cannot be changed later, nor go with EPOLLRDHUP.
@@ -201,8 +201,8 @@ TEST_F(sockets, epoll_wait_shares_out_what_does_not_fit_one_call) {
     for (int i = 0; i < 5; ++i) {
         epoll_event two[2];
         EXPECT_EQ(lastack_epoll_wait(e, two, 2, 0), 2);
-        told.push_back(two[0].data.fd);
-        told.push_back(two[1].data.fd);
+        told.push_back(int{two[0].data.fd});
+        told.push_back(int{two[1].data.fd});
     }
     for (const int fd : all) {
         EXPECT_EQ(std::count(told.begin(), told.end(), fd), 2) << fd;
