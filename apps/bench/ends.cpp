@@ -2,7 +2,7 @@
 #include "ends.hpp"
 
 #include <algorithm>
-#include <cstring>
+#include <span>
 
 #include "stack/core.hpp"
 
@@ -44,7 +44,8 @@ void end_base::leave() {
 
 std::vector<std::byte> end_base::text_of(std::string_view head, std::size_t octets) {
     std::vector<std::byte> text(octets, std::byte{'.'});
-    std::memcpy(text.data(), head.data(), std::min(head.size(), octets));
+    std::ranges::copy(std::as_bytes(std::span{head}).first(std::min(head.size(), octets)),
+                      text.begin());
     return text;
 }
 
