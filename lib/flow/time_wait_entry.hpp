@@ -35,7 +35,7 @@ struct time_wait_slot {
 
 enum class enter_status : std::uint8_t {
     entered,
-    at_cap,   // size() has reached cap() (R54)
+    full,     // size() has reached capacity()
     no_room,  // both buckets and the stash are full: practically never below capacity
 };
 

@@ -5,15 +5,15 @@
 
 namespace lastack::flow {
 
-std::uint32_t time_wait_lanes::rounded_ms(milliseconds length) {
+milliseconds time_wait_lanes::rounded(milliseconds length) {
     const auto cut = static_cast<std::uint32_t>(
         std::clamp<milliseconds::rep>(length.count(), 1, length_max.count()));
-    return (cut + coarse_tick_ms - 1) / coarse_tick_ms * coarse_tick_ms;
+    return milliseconds{(cut + coarse_tick_ms - 1) / coarse_tick_ms * coarse_tick_ms};
 }
 
 std::uint32_t time_wait_lanes::find(const waiting& w) const {
-    const auto same = [&, length_ms = rounded_ms(w.length)](const one& l) {
-        return l.length_ms == length_ms && l.is_for(w);
+    const auto same = [&, length = rounded(w.length)](const one& l) {
+        return l.kind.length == length && l.kind.same_kind(w);
     };
     return static_cast<std::uint32_t>(std::ranges::find_if(lanes_, same) - lanes_.begin());
 }
@@ -22,7 +22,7 @@ std::uint32_t time_wait_lanes::find(const waiting& w) const {
 std::uint32_t time_wait_lanes::idle() const {
     std::uint32_t best = none;
     for (std::uint32_t i = 0; i < count_max; ++i) {
-        if (lanes_[i].idle() && (best == none || lanes_[i].length_ms == 0)) {
+        if (lanes_[i].idle() && (best == none || lanes_[i].length_ms() == 0)) {
             best = i;
         }
     }
@@ -31,11 +31,12 @@ std::uint32_t time_wait_lanes::idle() const {
 
 std::uint32_t time_wait_lanes::next_longer(const waiting& w) const {
     const auto worse = [&](const one& a, const one& b) {  // of two that are long enough
-        return a.is_for(w) != b.is_for(w) ? b.is_for(w) : a.length_ms > b.length_ms;
+        return a.kind.same_kind(w) != b.kind.same_kind(w) ? b.kind.same_kind(w)
+                                                          : a.kind.length > b.kind.length;
     };
     std::uint32_t best = none;
     for (std::uint32_t i = 0; i < count_max; ++i) {
-        if (lanes_[i].length_ms >= rounded_ms(w.length) &&
+        if (lanes_[i].kind.length >= rounded(w.length) &&
             (best == none || worse(lanes_[best], lanes_[i]))) {
             best = i;
         }
@@ -48,7 +49,7 @@ std::uint32_t time_wait_lanes::longest() const {
     std::uint32_t best = none;
     for (std::uint32_t i = 0; i < count_max; ++i) {
         if (lanes_[i].reserved == 0 &&
-            (best == none || lanes_[i].length_ms > lanes_[best].length_ms)) {
+            (best == none || lanes_[i].kind.length > lanes_[best].kind.length)) {
             best = i;
         }
     }
@@ -57,19 +58,18 @@ std::uint32_t time_wait_lanes::longest() const {
 
 void time_wait_lanes::become(std::uint32_t lane, const waiting& w) {
     one& l = lanes_[lane];
-    l.tos = w.tos;
-    l.time_wait = w.time_wait;
-    l.first_length_ms = rounded_ms(w.length);
+    l.kind = w;
     set_length(lane, w.length);
+    l.first_length_ms = l.length_ms();
 }
 
 void time_wait_lanes::set_length(std::uint32_t lane, milliseconds length) {
-    lanes_[lane].length_ms = rounded_ms(length);
+    lanes_[lane].kind.length = rounded(length);
     recent_ = {milliseconds{-1}};
     shortest_ms_ = ~0u;
     for (const one& other : lanes_) {
-        if (other.length_ms != 0) {
-            shortest_ms_ = std::min(shortest_ms_, other.length_ms);
+        if (other.length_ms() != 0) {
+            shortest_ms_ = std::min(shortest_ms_, other.length_ms());
         }
     }
 }

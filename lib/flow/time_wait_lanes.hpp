@@ -15,14 +15,21 @@ namespace lastack::flow {
 
 // How a record waits.
 struct waiting {
-    milliseconds length{};     // of its present state
-    std::uint8_t tos = 0;      // of what is sent from it (R51)
-    milliseconds time_wait{};  // of FIN_WAIT_2: the length of the TIME_WAIT that follows
+    milliseconds length{};          // of its present state
+    std::uint8_t tos = 0;           // of what is sent from it (R51)
+    milliseconds time_wait{};       // of FIN_WAIT_2: the length of the TIME_WAIT that follows
+    std::uint8_t wscale = 0;        // of FIN_WAIT_2: the shift of the record's window
+    bool plain_timestamps = false;  // its connection's had no offset (tcp_timestamps=2)
 
     constexpr waiting() = default;
     constexpr waiting(milliseconds l, std::uint8_t t = 0, milliseconds then = {})
         : length(l), tos(t), time_wait(then) {}
     friend constexpr bool operator==(const waiting&, const waiting&) = default;
+    // But for the length.
+    constexpr bool same_kind(waiting other) const {
+        other.length = length;
+        return *this == other;
+    }
 };
 
 class time_wait_lanes {
@@ -44,14 +51,11 @@ class time_wait_lanes {
     void join(std::uint32_t lane) { ++lanes_[lane].records; }
     void leave(std::uint32_t lane) { --lanes_[lane].records; }
 
-    std::uint32_t length_ms(std::uint32_t lane) const { return lanes_[lane].length_ms; }
+    std::uint32_t length_ms(std::uint32_t lane) const { return lanes_[lane].length_ms(); }
     // The least that a record of this lane may have begun with: less than its length only where
     // that was stretched under it.
     std::uint32_t first_length_ms(std::uint32_t lane) const { return lanes_[lane].first_length_ms; }
-    waiting waiting_in(std::uint32_t lane) const {
-        const one& l = lanes_[lane];
-        return {milliseconds{l.length_ms}, l.tos, l.time_wait};
-    }
+    const waiting& waiting_in(std::uint32_t lane) const { return lanes_[lane].kind; }
 
     // No record waits for less, and none that is entered in one of these lanes will.
     std::uint32_t shortest_ms() const { return shortest_ms_; }
@@ -60,17 +64,15 @@ class time_wait_lanes {
     static constexpr std::uint32_t none = count_max;
 
     struct one {
-        std::uint32_t length_ms = 0;  // 0: never used
+        waiting kind;  // its length a multiple of a coarse tick; 0: never used
         std::uint32_t first_length_ms = 0;
         std::uint32_t records = 0;
         std::uint32_t reserved = 0;
-        milliseconds time_wait{};
-        std::uint8_t tos = 0;
-        bool is_for(const waiting& w) const { return tos == w.tos && time_wait == w.time_wait; }
+        std::uint32_t length_ms() const { return static_cast<std::uint32_t>(kind.length.count()); }
         bool idle() const { return records == 0 && reserved == 0; }
     };
 
-    static std::uint32_t rounded_ms(milliseconds length);
+    static milliseconds rounded(milliseconds length);
     std::uint32_t look_for(const waiting& w);
     std::uint32_t find(const waiting& w) const;
     std::uint32_t idle() const;

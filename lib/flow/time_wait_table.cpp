@@ -40,7 +40,7 @@ result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32
                        std::to_string(capacity)};
     }
     time_wait_table made;
-    made.capacity_ = made.cap_ = capacity;
+    made.capacity_ = capacity;
     made.bucket_count_ = buckets_for(capacity);
     made.leaving_.fill(no_bucket);
     const std::uint32_t buckets = made.bucket_count_ + stash_buckets;
@@ -412,8 +412,8 @@ template <class Key>
 enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, const waiting& w,
                                          tick now) {
     order_.set_clock(now);
-    if (size_ >= cap_) {
-        return {{}, enter_status::at_cap};
+    if (size_ >= capacity_) {
+        return {{}, enter_status::full};
     }
     const time_wait_buckets where = buckets_of(hash, bucket_count_);
     const std::uint32_t slot = room_in(where);

@@ -59,9 +59,6 @@ class time_wait_table {
     std::uint32_t size() const { return size_; }
     std::uint32_t fin_wait_2_size() const { return fin_wait_2_size_; }
     std::uint32_t capacity() const { return capacity_; }
-    std::uint32_t cap() const { return cap_; }
-    // tcp_max_tw_buckets. Evicts nothing. More than capacity() is cut to it.
-    void set_cap(std::uint32_t cap) { cap_ = cap < capacity_ ? cap : capacity_; }
     std::uint32_t stashed() const { return stash_used_; }
     bool huge() const { return slots_.huge(); }
 
@@ -74,8 +71,8 @@ class time_wait_table {
             slots_.prefetch_head(buckets_of(hash, bucket_count_).home);
         }
     }
-    // The same for enter(), in three stages: the home; the body to write, or the other bucket; where
-    // both are full, what a record of the home could be moved to.
+    // The same for enter(), in three stages: the home; the body to write, or the other bucket;
+    // where both are full, what a record of the home could be moved to.
     void prefetch_bucket(std::uint64_t hash) const {
         slots_.prefetch_head_to_write(buckets_of(hash, bucket_count_).home);
     }
@@ -96,7 +93,7 @@ class time_wait_table {
     // Of a record in TIME_WAIT, and of one in FIN_WAIT_2.
     void set_parked(time_wait_slot slot, bool parked) { set_held(slot, parked); }
     void set_waiter(time_wait_slot slot, bool waiter) { set_held(slot, waiter); }
-    waiting waiting_of(time_wait_slot slot) const {
+    const waiting& waiting_of(time_wait_slot slot) const {
         return order_.lanes().waiting_in(time_wait_meta::lane_of(slots_.meta(slot.raw)));
     }
     // FIN_WAIT_2 has got its FIN: RCV.NXT moves behind it and TIME_WAIT starts.
@@ -203,7 +200,6 @@ class time_wait_table {
     time_wait_order order_;
     std::uint32_t bucket_count_ = 0;  // the stash's buckets come behind these
     std::uint32_t capacity_ = 0;
-    std::uint32_t cap_ = 0;
     std::uint32_t size_ = 0;
     std::uint32_t fin_wait_2_size_ = 0;
     std::uint32_t stash_used_ = 0;

@@ -72,16 +72,15 @@ void engine::listen_input(arrival& a, listener_id id) {
 void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
     const auto entry = time_wait_->read(slot);
     const listener_id listening = find_listener(a.key, a.hash);
-    // A record does not keep its connection's window scale. Where the peer had none, the window is
-    // taken for larger than it was, and a RST in it is answered where it would be passed over.
-    const teardown::time_wait_view view{entry.snd_nxt,
-                                        entry.rcv_nxt,
-                                        entry.ts_recent,
-                                        entry.timestamps,
-                                        entry.fin_wait_2,
-                                        listening != listener_id{},
-                                        std::uint32_t{entry.window} << offered_wscale(),
-                                        entry.ts_strict};
+    const teardown::time_wait_view view{
+        entry.snd_nxt,
+        entry.rcv_nxt,
+        entry.ts_recent,
+        entry.timestamps,
+        entry.fin_wait_2,
+        listening != listener_id{},
+        std::uint32_t{entry.window} << time_wait_->waiting_of(slot).wscale,
+        entry.ts_strict};
     const teardown::time_wait_policy policy{settings_.tcp_rfc1337, settings_.tcp_timestamps != 0};
     const auto v = teardown::classify_time_wait(view, a.segment, policy);
     if (v.paws_rejected) {
@@ -109,11 +108,12 @@ void engine::time_wait_input(arrival& a, flow::time_wait_slot slot) {
         counters_.add(counter::tw_restarted);
     }
     if (v.become_time_wait) {
-        const flow::waiting w = time_wait_->waiting_of(slot);
+        flow::waiting w = time_wait_->waiting_of(slot);
         const bool own = w.time_wait > milliseconds{0};
-        time_wait_->become_time_wait(
-            slot, v.new_rcv_nxt, {own ? w.time_wait : milliseconds{settings_.time_wait_ms}, w.tos},
-            now_tick_);
+        w.length = own ? w.time_wait : milliseconds{settings_.time_wait_ms};
+        w.time_wait = {};
+        w.wscale = 0;
+        time_wait_->become_time_wait(slot, v.new_rcv_nxt, w, now_tick_);
         port_changed(a.key);
         counters_.add(counter::time_waited);
         record_ended(entry, close_outcome::clean_active);
@@ -157,6 +157,7 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
     if (m == nullptr) {
         return;
     }
+    const flow::waiting& shared = time_wait_->waiting_of(slot);
     wire::tcp_segment s;
     s.seq = entry.snd_nxt;
     s.ack = entry.rcv_nxt;
@@ -164,10 +165,10 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
     s.window = entry.window;
     if (entry.timestamps) {
         s.options.has_timestamps = true;
-        s.options.tsval = timestamp_now(timestamp_offset(a.key));
+        s.options.tsval = timestamp_now(shared.plain_timestamps ? 0 : host_pair_offset(a.key));
         s.options.tsecr = entry.ts_recent;
     }
-    emit(a.key, s, m, 0, time_wait_->waiting_of(slot).tos);
+    emit(a.key, s, m, 0, shared.tos);
 }
 
 }  // namespace lastack::tcp

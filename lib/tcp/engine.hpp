@@ -306,6 +306,7 @@ class engine {
     void send_syn_ack(const syn_record& r);
     seq32 initial_sequence(const flow::key4& key) const;
     std::uint32_t timestamp_offset(const flow::key4& key) const;
+    std::uint32_t host_pair_offset(const flow::key4& key) const;
     std::uint16_t offered_mss(ipv4_address remote, std::uint16_t mss_max) const;
     std::uint8_t offered_wscale() const;
     void apply_mss(tcb& c);
@@ -440,6 +441,7 @@ class engine {
     bool enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
                       const flow::waiting& w);
     flow::time_wait_entry<flow::key4> record_of(tcb& c);
+    static flow::waiting waiting_of(const tcb& c, milliseconds length);
     void release_connection(tcb& c);
     void free_connection(tcb& c, close_outcome outcome);
     void record_ended(const flow::time_wait_entry<flow::key4>& entry, close_outcome outcome);

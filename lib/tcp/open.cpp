@@ -35,12 +35,12 @@ seq32 engine::initial_sequence(const flow::key4& key) const {
             static_cast<std::uint32_t>(isn_hash_(key))};
 }
 
-// One offset a host pair, so that timestamps of successive connections between them go up.
 std::uint32_t engine::timestamp_offset(const flow::key4& key) const {
-    // Also while they are off: records of the time before go on with theirs.
-    if (settings_.tcp_timestamps == 2) {
-        return 0;
-    }
+    return settings_.tcp_timestamps == 1 ? host_pair_offset(key) : 0;
+}
+
+// One offset a host pair, so that timestamps of successive connections between them go up.
+std::uint32_t engine::host_pair_offset(const flow::key4& key) const {
     return static_cast<std::uint32_t>(isn_hash_(key.remote.bits, key.local.bits));
 }
 

@@ -10,7 +10,9 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <thread>
@@ -135,6 +137,15 @@ class object : public ::testing::Test {
     std::uint32_t iss = 0;
 };
 
+// As packetdrill itself finds out whether a blocking call has come to its wait.
+bool asleep(pid_t thread) {
+    std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    const std::size_t name_end = line.rfind(") ");
+    return name_end != std::string::npos && line[name_end + 2] == 'S';
+}
+
 TEST_F(object, fills_every_member) {
     constexpr std::size_t pointers = sizeof i / sizeof(void*);
     static_assert(pointers == 33);  // userdata and 32 functions
@@ -200,10 +211,15 @@ TEST_F(object, a_blocking_call_on_another_thread_sleeps_and_returns_at_its_momen
     listener = listening();
     int fd = -1;
     long long returned_at = 0;
+    std::atomic<pid_t> calling = 0;
     std::thread second([&] {
+        calling = gettid();
         fd = i.accept(u, listener, nullptr, nullptr);
         returned_at = now_us();
     });
+    while (calling == 0 || !asleep(calling)) {
+        ::usleep(1000);
+    }
     say(tcp_flags::syn, 1000, 0);
     const auto syn_ack = hear();
     ASSERT_TRUE(syn_ack);

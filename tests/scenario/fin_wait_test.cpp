@@ -306,6 +306,16 @@ TEST(fin_wait_2, a_rst_within_the_scaled_window_of_an_orphan_is_challenged) {
     EXPECT_EQ(s.in_state(state::fin_wait_2), 1u);
 }
 
+// R31, R60
+TEST(fin_wait_2, text_beyond_an_orphans_window_is_acknowledged_where_nothing_was_scaled) {
+    checked_scenario s;
+    remote& r = s.make_orphan_fin_wait_2({.wscale = -1});
+    r.heard();
+    r.send(seg(".").seq(r.next_seq + 100000).text("far"));
+    EXPECT_EQ(r.heard(), ". 2:2(0) ack 1");
+    EXPECT_EQ(s.in_state(state::fin_wait_2), 1u);
+}
+
 // R60, R54
 TEST(fin_wait_2, orphan_that_finds_no_record_is_closed_at_once) {
     scenario_options o;

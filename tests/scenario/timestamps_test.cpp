@@ -154,6 +154,26 @@ TEST(timestamps, mode_2_has_no_offset_and_0_no_timestamps) {
     EXPECT_FALSE(p.last().tcp.options.has_timestamps);
 }
 
+// R73: a record answers in its connection's timestamps, whatever the setting is by then.
+TEST(timestamps, of_a_record_go_on_when_the_mode_changes) {
+    for (const std::uint32_t before : {1u, 2u}) {
+        scenario_options o;
+        o.settings.tcp_timestamps = before;
+        checked_scenario s{o};
+        remote& r = s.make_time_wait({.timestamps = true});
+        const std::uint32_t last = r.last().tcp.options.tsval;
+        for (const std::uint32_t after : {0u, 1u, 2u}) {
+            auto changed = s.core().settings();
+            changed.tcp_timestamps = after;
+            s.core().apply_settings(changed);
+            r.heard();
+            r.send(seg("F.").seq(1));
+            ASSERT_EQ(r.heard_segments().size(), 1u) << before << " " << after;
+            EXPECT_EQ(r.last().tcp.options.tsval, last) << before << " " << after;
+        }
+    }
+}
+
 TEST(timestamps, sack_blocks_find_room_beside_them) {
     checked_scenario s;
     remote& r = s.make_established(stamped());

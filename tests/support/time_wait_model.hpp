@@ -157,7 +157,7 @@ void run_model(std::uint32_t start, std::uint64_t seed, int operations, std::uin
         } else {
             const enter_result entered = enter(t, n, milliseconds{length}, now);
             ASSERT_EQ(entered.status,
-                      entries.size() < capacity ? enter_status::entered : enter_status::at_cap);
+                      entries.size() < capacity ? enter_status::entered : enter_status::full);
             if (entered.slot) {
                 entries[n] = entry_of<Key>(n);
                 times[n] = {elapsed + length, length, 0};
