@@ -3,10 +3,12 @@
 //
 // lastack-bench [EAL ARGS --] timewait [--entries N] [--family 4|6] [--huge|--no-huge] [--json]
 // lastack-bench [EAL ARGS --] cps|rps|... [--wire ...] [--role ...] [--json]: see --help of each
+// lastack-bench cores [--cpus A B]
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 
+#include "cores.hpp"
 #include "loads.hpp"
 #include "timewait.hpp"
 
@@ -68,6 +70,9 @@ int main(int argc, char** argv) {
             return bench::run_subject(s, argc - 1, rest.data());
         }
     }
+    if (!words.empty() && words.front() == "cores") {
+        return bench::run_cores(argc - 1, argv + 1);
+    }
     std::vector<std::string> eal;
     if (const auto dashes = std::find(words.begin(), words.end(), "--"); dashes != words.end()) {
         eal.assign(words.begin(), dashes);
@@ -83,6 +88,7 @@ int main(int argc, char** argv) {
     for (const bench::subject& s : bench::load_subjects()) {
         app.add_subcommand(s.name, s.sentence);  // for --help; they were looked for above
     }
+    app.add_subcommand("cores", "How far apart two CPUs are: one way of a cache line");
     bench::timewait_options o;
     CLI::App& timewait = *app.add_subcommand(
         "timewait",

@@ -94,6 +94,9 @@ int runtime_impl::run_workers(void (*loop)(worker&, void*), void* make_handler) 
     }
     if (!options_.quiet) {
         print(final_counts(sum_counters(), last));
+        for (std::size_t i = 0; i < workers_.size(); ++i) {
+            print(busy_line(lcores_[i], workers_[i]->busy()));
+        }
     }
     return 0;
 }

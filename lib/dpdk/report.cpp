@@ -63,4 +63,11 @@ std::string final_counts(const counter_sums& sums, const snapshot& s) {
     return text + "connections at the end:" + states_text(s.states) + "\n";
 }
 
+std::string busy_line(unsigned lcore, std::chrono::nanoseconds busy) {
+    const auto ms = std::to_string(busy.count() / 1'000'000 % 1000);
+    return "lcore " + std::to_string(lcore) + " was busy " +
+           std::to_string(busy.count() / 1'000'000'000) + "." + std::string(3 - ms.size(), '0') +
+           ms + " s\n";
+}
+
 }  // namespace lastack::dpdk

@@ -24,4 +24,7 @@ std::string statistics_line(std::chrono::seconds uptime, const counter_sums& now
 // Every counter that is not zero, every state and every outcome that occurred, one a line.
 std::string final_counts(const counter_sums&, const snapshot&);
 
+// "lcore 1 was busy 12.345 s": a lcore polls always, so its processor time says nothing.
+std::string busy_line(unsigned lcore, std::chrono::nanoseconds);
+
 }  // namespace lastack::dpdk
