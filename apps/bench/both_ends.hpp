@@ -15,9 +15,9 @@ class either_end {
     either_end(load& l, lastack::place where) {
         const bool serves = l.here == role::server || (l.here == role::both && where.port == 0);
         if (serves) {
-            server_.emplace(l);
+            server_.emplace(l, where.worker);
         } else {
-            client_.emplace(l);
+            client_.emplace(l, where.worker);
         }
     }
     ~either_end() {

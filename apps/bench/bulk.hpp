@@ -9,7 +9,7 @@ namespace bench {
 
 class sink_server : public server_base {
   public:
-    explicit sink_server(load& l) : server_base(l) {}
+    sink_server(load& l, unsigned worker) : server_base(l, worker) {}
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event&) {
         if (const auto got = s.receive(id)) {
             tally_->octets.add(got->size());
@@ -22,7 +22,8 @@ class sink_server : public server_base {
 
 class source_client : public client_base {
   public:
-    explicit source_client(load& l) : client_base(l), text_(text_of("", l.request_octets)) {}
+    source_client(load& l, unsigned worker)
+        : client_base(l, worker), text_(text_of("", l.request_octets)) {}
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event&) {
         tally_->open.add(1);
         fill(s, id);

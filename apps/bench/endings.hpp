@@ -23,7 +23,8 @@ inline constexpr std::uint32_t ending_count = 6;
 
 class ending_server : public server_base {
   public:
-    explicit ending_server(load& l) : server_base(l), reply_(text_of("ok", l.reply_octets)) {}
+    ending_server(load& l, unsigned worker)
+        : server_base(l, worker), reply_(text_of("ok", l.reply_octets)) {}
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event&);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_turn(lastack::local_stack& s, std::chrono::microseconds now);
@@ -41,7 +42,8 @@ class ending_server : public server_base {
 
 class ending_client : public client_base {
   public:
-    explicit ending_client(load& l) : client_base(l), request_(text_of("", l.request_octets)) {}
+    ending_client(load& l, unsigned worker)
+        : client_base(l, worker), request_(text_of("", l.request_octets)) {}
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);

@@ -61,18 +61,39 @@ lastack::result<bool, std::string> server_base::on_start(local_stack& s) {
     return true;
 }
 
-client_base::client_base(load& l) : end_base(l, end::client), slots_(l.at_once), tuples_(l) {
+client_base::client_base(load& l, unsigned worker)
+    : end_base(l, end::client, worker), slots_(l.at_once), tuples_(l) {
     for (std::uint32_t i = l.at_once; i > 0; --i) {
         free_.push_back(i - 1);
     }
 }
 
+lastack::result<bool, std::string> client_base::on_start(local_stack& s) {
+    know(s);
+    const auto* const server = load_->server_beside(tally_->worker);
+    beside_ = load_->steered ? nullptr : server;
+    return true;
+}
+
+// Answers must come to this lcore. And a port that spreads brings all of a connection's segments to
+// one lcore, which rings do not: so the client takes connections of which that is true.
+bool client_base::stays_here(local_stack& s, const tuples::pair& p) const {
+    const auto here = p.local.address.v4();
+    const auto there = p.remote.address.v4();
+    return s.core().tcp().answers_come_here({there, here, p.remote.port, p.local.port}) &&
+           (beside_ == nullptr ||
+            beside_->tcp().answers_come_here({here, there, p.local.port, p.remote.port}));
+}
+
 void client_base::open(local_stack& s) {
     const std::uint32_t index = free_.back();
-    const auto pair = tuples_.next();
+    auto pair = tuples_.next();
+    while (!stays_here(s, pair)) {
+        pair = tuples_.next();
+    }
     const auto id = s.connect(pair.remote, {pair.local, index});
     if (!id) {
-        // In use, or another lcore's: the next one is tried. Anything else is a failure.
+        // In use: the next one is tried. Anything else is a failure.
         const bool not_this_one = id.error() == lastack::call_error::address_in_use ||
                                   id.error() == lastack::call_error::address_not_available;
         tally_->failed.add(not_this_one ? 0 : 1);

@@ -11,7 +11,8 @@ namespace bench {
 
 class end_base {
   public:
-    end_base(load& l, end which) : load_(&l), tally_(&l.new_tally(which)) {}
+    end_base(load& l, end which, unsigned worker)
+        : load_(&l), tally_(&l.new_tally(which, worker)) {}
     // The last word, when the lcore has left its loop.
     void leave();
 
@@ -31,7 +32,7 @@ class end_base {
 
 class server_base : public end_base {
   public:
-    explicit server_base(load& l) : end_base(l, end::server) {}
+    server_base(load& l, unsigned worker) : end_base(l, end::server, worker) {}
     lastack::result<bool, std::string> on_start(lastack::local_stack& s);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event&) {
         (void)s.close(id);
@@ -45,11 +46,8 @@ class server_base : public end_base {
 // Keeps as many connections open as are wanted, each in a slot whose index is the event's `user`.
 class client_base : public end_base {
   public:
-    explicit client_base(load& l);
-    lastack::result<bool, std::string> on_start(lastack::local_stack& s) {
-        know(s);
-        return true;
-    }
+    client_base(load& l, unsigned worker);
+    lastack::result<bool, std::string> on_start(lastack::local_stack& s);
     // Counts the connection and frees its slot.
     void on_ended(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
 
@@ -70,8 +68,11 @@ class client_base : public end_base {
 
   private:
     void open(lastack::local_stack& s);
+    bool stays_here(lastack::local_stack& s, const tuples::pair& p) const;
 
     tuples tuples_;
+    // Where the server runs beside this client, and connections are to stay on one lcore.
+    const lastack::stack::core* beside_ = nullptr;
     std::vector<std::uint32_t> free_;  // slots without a connection
     std::uint64_t begun_ = 0;
 };

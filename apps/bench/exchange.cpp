@@ -14,8 +14,8 @@ constexpr std::uint32_t opens_per_turn = 64;  // so that a start is no storm
 
 }  // namespace
 
-exchange_server::exchange_server(load& l)
-    : server_base(l),
+exchange_server::exchange_server(load& l, unsigned worker)
+    : server_base(l, worker),
       reply_(text_of("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nOK", l.reply_octets)) {}
 
 void exchange_server::on_readable(local_stack& s, conn_id id, const event&) {
@@ -35,8 +35,9 @@ void exchange_server::on_readable(local_stack& s, conn_id id, const event&) {
     }
 }
 
-exchange_client::exchange_client(load& l)
-    : client_base(l), request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)) {
+exchange_client::exchange_client(load& l, unsigned worker)
+    : client_base(l, worker),
+      request_(text_of("GET / HTTP/1.1\r\nHost: bench\r\n\r\n", l.request_octets)) {
     idle_.reserve(l.at_once);
 }
 

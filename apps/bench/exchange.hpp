@@ -14,7 +14,7 @@ namespace bench {
 
 class exchange_server : public server_base {
   public:
-    explicit exchange_server(load& l);
+    exchange_server(load& l, unsigned worker);
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event&);
 
   private:
@@ -23,7 +23,7 @@ class exchange_server : public server_base {
 
 class exchange_client : public client_base {
   public:
-    explicit exchange_client(load& l);
+    exchange_client(load& l, unsigned worker);
     void on_opened(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_readable(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);
     void on_peer_closed(lastack::local_stack& s, lastack::conn_id id, const lastack::event& e);

@@ -193,6 +193,9 @@ void add_common_options(CLI::App& app, load& l) {
         ->check(CLI::Range(1u, 1u << 29));
     app.add_flag("--huge,!--no-huge", l.huge,
                  "Of --wire null: 2 MiB pages, if enough are free (the default)");
+    app.add_flag("--steered", l.steered,
+                 "Of --wire ring with several workers: connections may have their two ends on two "
+                 "lcores, so that frames are handed over as where a port has no RSS");
     app.add_flag("--json", l.json, "Print one JSON object");
 }
 

@@ -42,6 +42,7 @@ class gauge {
 
 struct alignas(64) tally {
     end which = end::server;
+    unsigned worker = 0;
     const lastack::stack::core* core = nullptr;  // for its counters
     gauge begun;                                 // connections (clients only)
     gauge connections;                           // ended well
@@ -72,6 +73,7 @@ struct load {
     std::uint32_t reply_octets = 64;
     std::uint32_t workers = 1;
     bool closes = true;     // connections end by themselves; cps: the server closes after its reply
+    bool steered = false;   // server ends on every lcore, where both are here
     bool idle = false;      // connections are opened, and then nothing
     std::uint32_t mtu = 0;  // 0: the wire's own
     std::uint32_t load_percent = 0;  // of what is possible; 0: one request at a time
@@ -93,14 +95,26 @@ struct load {
     std::mutex lock;  // ends are made on their own lcores
     std::deque<tally> tallies;
 
-    tally& new_tally(end which) {
+    tally& new_tally(end which, unsigned worker) {
         const std::lock_guard hold(lock);
-        tallies.emplace_back().which = which;
-        return tallies.back();
+        tally& made = tallies.emplace_back();
+        made.which = which;
+        made.worker = worker;
+        return made;
+    }
+    // The server's stack on the same lcore; nullptr where it is elsewhere.
+    const lastack::stack::core* server_beside(unsigned worker) {
+        const std::lock_guard hold(lock);
+        for (const tally& t : tallies) {
+            if (t.which == end::server && t.worker == worker) {
+                return t.core;
+            }
+        }
+        return nullptr;
     }
 };
 
-// Every lcore goes through all; connect() refuses those whose answers come to another.
+// Every lcore goes through all, and leaves out those whose answers come to another.
 class tuples {
   public:
     explicit tuples(const load& l) : load_(&l) {}

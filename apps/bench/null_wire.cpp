@@ -116,7 +116,7 @@ lastack::result<std::vector<figures>, std::string> run_null(load& l) {
     core& c = **made;
     frames sent;
     c.set_transmit({frames::take, &sent});
-    exchange_server server{l};
+    exchange_server server{l, 0};
     auto calls = c.calls();
     if (const auto listening = server.on_start(calls); !listening) {
         return failure{listening.error()};

@@ -12,8 +12,9 @@
 namespace lastack::dpdk {
 namespace {
 
-constexpr std::uint32_t cache =
-    256;  // mbufs a mempool keeps for an lcore; it may hold 1.5 times that
+// Mbufs that a mempool keeps for an lcore, which may hold 1.5 times that: the most there can be.
+// What is beyond goes through the pool's ring and comes back cold, or another lcore's.
+constexpr std::uint32_t cache = RTE_MEMPOOL_CACHE_MAX_SIZE;
 constexpr std::uint32_t burst = 64;
 constexpr std::uint16_t data_room = RTE_MBUF_DEFAULT_BUF_SIZE;
 constexpr std::uint16_t control_room = RTE_PKTMBUF_HEADROOM + 128;

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "flow/port_owners.hpp"
 
-#include <algorithm>
-
-#include "base/assert.hpp"
+#include <bit>
 
 namespace lastack::flow {
 
@@ -14,18 +12,14 @@ result<port_owners, std::string> port_owners::make(std::span<const ipv4_address>
         return failure{"counts of local ports: " + rows.error()};
     }
     port_owners made;
-    made.addresses_.assign(addresses.begin(), addresses.end());
+    made.address_count_ = addresses.size();
+    made.places_.resize(std::bit_ceil(2 * addresses.size()));
+    made.places_shift_ = 32 - static_cast<unsigned>(std::countr_zero(made.places_.size()));
+    for (std::uint32_t slot = 0; slot < addresses.size(); ++slot) {
+        made.places_[made.place_of(addresses[slot])] = {addresses[slot], slot, true};
+    }
     made.rows_ = std::move(rows).value();
     return made;
-}
-
-std::size_t port_owners::slot_of(ipv4_address local) const {
-    if (addresses_[recent_] != local) {
-        const auto found = std::find(addresses_.begin(), addresses_.end(), local);
-        LASTACK_ASSERT(found != addresses_.end());
-        recent_ = static_cast<std::size_t>(found - addresses_.begin());
-    }
-    return recent_;
 }
 
 port_owners::row port_owners::sum(ipv4_address local, std::uint16_t port) const {
@@ -33,7 +27,7 @@ port_owners::row port_owners::sum(ipv4_address local, std::uint16_t port) const 
         return row_of(slot_of(local), port);
     }
     row all{};
-    for (std::size_t slot = 0; slot < addresses_.size(); ++slot) {
+    for (std::size_t slot = 0; slot < address_count_; ++slot) {
         for (std::size_t i = 0; i < all.size(); ++i) {
             all[i] += row_of(slot, port)[i];
         }

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "base/assert.hpp"
 #include "base/region.hpp"
 #include "lastack/address.hpp"
 #include "lastack/result.hpp"
@@ -67,12 +68,31 @@ class port_owners {
     const row& row_of(std::size_t slot, std::uint16_t port) const {
         return rows_[slot * ports + port];
     }
-    std::size_t slot_of(ipv4_address local) const;
     row sum(ipv4_address local, std::uint16_t port) const;
 
-    std::vector<ipv4_address> addresses_;
+    // Which array an address has, in a hash table at most half full: a stack may have hundreds.
+    struct place {
+        ipv4_address address{};
+        std::uint32_t slot = 0;
+        bool taken = false;
+    };
+    std::size_t place_of(ipv4_address local) const {
+        std::size_t at = (local.bits * 0x9e3779b1u) >> places_shift_;
+        while (places_[at].taken && places_[at].address != local) {
+            at = at + 1 < places_.size() ? at + 1 : 0;
+        }
+        return at;
+    }
+    std::size_t slot_of(ipv4_address local) const {
+        const place& p = places_[place_of(local)];
+        LASTACK_ASSERT(p.taken);
+        return p.slot;
+    }
+
+    std::vector<place> places_;
+    unsigned places_shift_ = 0;
+    std::size_t address_count_ = 0;
     fixed_array<row> rows_;
-    mutable std::size_t recent_ = 0;  // the slot asked for last
 };
 
 }  // namespace lastack::flow

@@ -96,11 +96,14 @@ result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
         key.local_port = *port;
         return key;
     }
+    if (!answers_come_here(key)) {
+        return failure{call_error::address_not_available};
+    }
     if (bound == nullptr && !may_bind(asked.address.v4(), asked.port,
                                       {o.port.reuse_addr, o.port.reuse_port}, nullptr)) {
         return failure{call_error::address_in_use};
     }
-    if (!answers_come_here(key) || port_state_of(key, true) == flow::port_state::taken) {
+    if (port_state_of(key, true) == flow::port_state::taken) {
         return failure{call_error::address_not_available};
     }
     return key;

@@ -214,6 +214,10 @@ class engine {
     const std::array<std::uint64_t, close_outcome_count>& outcomes() const { return outcomes_; }
     const flow::time_wait_table<flow::key4>& time_wait() const { return *time_wait_; }
     const flow::port_owners& port_owners() const { return *port_owners_; }
+    // Whether the port brings what arrives for this tuple to this lcore.
+    bool answers_come_here(const flow::key4& key) const {
+        return config_.owners == nullptr || config_.owners->owner_of(key) == config_.worker;
+    }
     std::uint64_t mbufs_held() const;
 
     // Between turns. Capacities stay as they were reserved; what a listener or a connection has
@@ -320,9 +324,6 @@ class engine {
     // `bound`: the port was asked for, so neither sysctl nor age is (R55).
     flow::port_state port_state_of(const flow::key4& key, bool bound = false) const;
     result<flow::key4, call_error> choose_tuple(const endpoint& remote, const connect_options& o);
-    bool answers_come_here(const flow::key4& key) const {
-        return config_.owners == nullptr || config_.owners->owner_of(key) == config_.worker;
-    }
     // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);
