@@ -18,6 +18,7 @@ constexpr std::uint8_t wscale = 3;
 constexpr std::uint8_t sack_permitted = 4;
 constexpr std::uint8_t sack = 5;
 constexpr std::uint8_t timestamps = 8;
+constexpr std::uint8_t fast_open = 34;
 }  // namespace kind
 
 // Octets of an option, its kind and length included.
@@ -28,6 +29,7 @@ constexpr std::uint8_t sack_permitted = 2;
 constexpr std::uint8_t timestamps = 10;
 constexpr std::uint8_t sack_base = 2;
 constexpr std::uint8_t sack_block = 8;
+constexpr std::uint8_t fast_open_base = 2;
 }  // namespace octets
 
 constexpr std::uint32_t word(std::uint8_t a, std::uint8_t b, std::uint8_t c, std::uint8_t d) {
@@ -90,11 +92,9 @@ void read_option(const std::uint8_t* option, std::size_t length, tcp_options& op
     }
 }
 
-void read_options(const std::uint8_t* p, std::size_t left, tcp_options& options) {
-    if (left == aligned_timestamps_bytes && load_be32(p) == aligned_timestamps) {
-        read_timestamps(p + 4, options);
-        return;
-    }
+// Calls `read` with each option and its length.
+template <class Read>
+void each_option(const std::uint8_t* p, std::size_t left, Read&& read) {
     while (left != 0 && *p != kind::end) {
         if (*p == kind::nop) {
             ++p;
@@ -108,10 +108,20 @@ void read_options(const std::uint8_t* p, std::size_t left, tcp_options& options)
             return;
         }
         const std::size_t length = p[1];
-        read_option(p, length, options);
+        read(p, length);
         p += length;
         left -= length;
     }
+}
+
+void read_options(const std::uint8_t* p, std::size_t left, tcp_options& options) {
+    if (left == aligned_timestamps_bytes && load_be32(p) == aligned_timestamps) {
+        read_timestamps(p + 4, options);
+        return;
+    }
+    each_option(p, left, [&](const std::uint8_t* option, std::size_t length) {
+        read_option(option, length, options);
+    });
 }
 
 // Octets of all options but SACK blocks, in the layout that write_tcp gives them.
@@ -223,13 +233,40 @@ std::size_t write_tcp(std::uint8_t* out, const tcp_segment& s) {
     store_be16(out + 2, s.destination_port);
     store_be32(out + 4, s.seq.raw);
     store_be32(out + 8, s.ack.raw);
-    out[12] = static_cast<std::uint8_t>(header_length / 4 << 4);
+    out[12] = static_cast<std::uint8_t>((header_length / 4 + s.options.more_words) << 4);
     out[13] = s.flags;
     store_be16(out + 14, s.window);
     store_be16(out + tcp_checksum_offset, 0);
     store_be16(out + 18, 0);  // urgent pointer
     write_options(out + tcp_header_bytes, s.options);
     return header_length;
+}
+
+std::optional<fast_open_cookie> read_fast_open(std::span<const std::uint8_t> options) {
+    std::optional<fast_open_cookie> found;
+    each_option(options.data(), options.size(), [&](const std::uint8_t* option, std::size_t n) {
+        const std::size_t value = n - octets::fast_open_base;
+        const bool possible = option[0] == kind::fast_open && value % 2 == 0 &&
+                              value >= fast_open_cookie::octets_min &&
+                              value <= fast_open_cookie::octets_max;
+        if (possible) {
+            found.emplace().octets = static_cast<std::uint8_t>(value);
+            std::copy_n(option + octets::fast_open_base, value, found->value.begin());
+        }
+    });
+    return found;
+}
+
+std::size_t fast_open_length(const fast_open_cookie& cookie) {
+    return (octets::fast_open_base + std::size_t{cookie.octets} + 3) / 4 * 4;
+}
+
+void write_fast_open(std::uint8_t* out, const fast_open_cookie& cookie) {
+    const std::size_t length = octets::fast_open_base + std::size_t{cookie.octets};
+    out[0] = kind::fast_open;
+    out[1] = static_cast<std::uint8_t>(length);
+    std::copy_n(cookie.value.begin(), cookie.octets, out + octets::fast_open_base);
+    std::fill(out + length, out + fast_open_length(cookie), kind::nop);
 }
 
 }  // namespace lastack::wire

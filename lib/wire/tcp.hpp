@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // TCP segments: what a received header says, in host order, and how a header is written.
 //
-// RFC 9293 3.1 (header), 3.2 (options), RFC 7323 (window scale, timestamps), RFC 2018 (SACK).
+// RFC 9293 3.1 (header), 3.2 (options), RFC 7323 (window scale, timestamps), RFC 2018 (SACK),
+// RFC 7413 (Fast Open's cookie, which parsing passes over: who has asked for one reads it).
 // A view judges nothing: it only cannot hold what the wire cannot mean. Whether an option may stand
 // on this segment (MSS only on a SYN, say) is for the reader of the segment to say.
 //
@@ -52,6 +53,9 @@ struct tcp_options {
     bool has_timestamps = false;
     bool sack_permitted = false;
     std::uint8_t sack_count = 0;
+    // Words of four octets that the caller has put behind the options written here; of a segment
+    // that was read, 0.
+    std::uint8_t more_words = 0;
     std::array<sack_block, 4> sack{};
     friend constexpr bool operator==(const tcp_options&, const tcp_options&) = default;
 };
@@ -99,6 +103,24 @@ result<tcp_segment, tcp_reject> parse_tcp(std::span<const std::uint8_t> front,
 // How many of `options.sack` find room beside the other options: at most 3 with timestamps, 4
 // without.
 std::size_t tcp_sack_blocks_written(const tcp_options& options);
+
+// RFC 7413 4.1.1: what a server gives a client, to be shown with the next SYN. 4 to 16 octets, an
+// even number; none is the request for one.
+struct fast_open_cookie {
+    static constexpr std::size_t octets_min = 4;
+    static constexpr std::size_t octets_max = 16;
+    std::uint8_t octets = 0;
+    std::array<std::uint8_t, octets_max> value{};
+    friend constexpr bool operator==(const fast_open_cookie&, const fast_open_cookie&) = default;
+};
+
+// The last cookie in a header's options; one whose length cannot be is as none.
+std::optional<fast_open_cookie> read_fast_open(std::span<const std::uint8_t> options);
+// Octets of the option as it is written: 4 to 20, a multiple of 4.
+std::size_t fast_open_length(const fast_open_cookie& cookie);
+// Writes the option. It stands behind all others, so `out` is where the header written by
+// write_tcp() ends; tcp_options::more_words has told that one.
+void write_fast_open(std::uint8_t* out, const fast_open_cookie& cookie);
 
 // Octets of the header that write_tcp would write: 20 to 60, a multiple of 4.
 std::size_t tcp_header_length(const tcp_options& options);

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <algorithm>
+#include <optional>
 #include <vector>
 
 using namespace lastack;
@@ -259,6 +261,79 @@ TEST(tcp_write, at_most_three_sack_blocks_beside_timestamps_and_four_without) {
     EXPECT_EQ(tcp_sack_blocks_written(o), 3u);
     EXPECT_EQ(tcp_header_length(o), 60u);
     EXPECT_EQ(written_options(o)[12 + 3], 26);
+}
+
+// --- Fast Open (RFC 7413) ------------------------------------------------------------------------
+
+namespace {
+
+fast_open_cookie cookie_of(const bytes& value) {
+    fast_open_cookie c;
+    c.octets = static_cast<std::uint8_t>(value.size());
+    std::copy(value.begin(), value.end(), c.value.begin());
+    return c;
+}
+
+bytes written_fast_open(const fast_open_cookie& cookie) {
+    bytes out(24, 0xee);
+    write_fast_open(out.data(), cookie);
+    EXPECT_EQ(out[fast_open_length(cookie)], 0xee) << "wrote behind the option";
+    out.resize(fast_open_length(cookie));
+    return out;
+}
+
+}  // namespace
+
+TEST(fast_open, the_option_is_written_as_linux_does_with_nops_behind_it) {
+    EXPECT_EQ(written_fast_open({}), (bytes{34, 2, 1, 1}));
+    EXPECT_EQ(written_fast_open(cookie_of({1, 2, 3, 4})), (bytes{34, 6, 1, 2, 3, 4, 1, 1}));
+    EXPECT_EQ(written_fast_open(cookie_of({1, 2, 3, 4, 5, 6})), (bytes{34, 8, 1, 2, 3, 4, 5, 6}));
+    EXPECT_EQ(fast_open_length(cookie_of(bytes(16, 7))), 20u);
+}
+
+TEST(fast_open, the_longest_cookie_fits_behind_all_options_of_a_syn) {
+    const auto cookie = cookie_of(bytes(16, 9));
+    tcp_segment s;
+    s.flags = tcp_flags::syn;
+    s.options = full_syn();
+    s.options.more_words = static_cast<std::uint8_t>(fast_open_length(cookie) / 4);
+    bytes out(60);
+    const std::size_t n = write_tcp(out.data(), s);
+    write_fast_open(out.data() + n, cookie);
+    EXPECT_EQ(n + fast_open_length(cookie), 60u);
+    const auto again = parse_tcp(out, 60);
+    ASSERT_TRUE(again.ok());
+    EXPECT_EQ(again->header_length, 60);
+    EXPECT_EQ(again->options, full_syn());
+    EXPECT_EQ(read_fast_open(std::span(out).subspan(20)), cookie);
+}
+
+TEST(fast_open, a_cookie_is_found_among_other_options_and_the_last_one_counts) {
+    const bytes mss{2, 4, 0x05, 0xb4};
+    EXPECT_EQ(read_fast_open(mss), std::nullopt);
+    EXPECT_EQ(read_fast_open(bytes{}), std::nullopt);
+    EXPECT_EQ(read_fast_open(join({mss, {34, 6, 1, 2, 3, 4, 1, 1}, timestamps})),
+              cookie_of({1, 2, 3, 4}));
+    EXPECT_EQ(read_fast_open(join({{34, 6, 1, 2, 3, 4}, {34, 8, 9, 8, 7, 6, 5, 4}})),
+              cookie_of({9, 8, 7, 6, 5, 4}));
+    EXPECT_EQ(read_fast_open(join({{0}, {34, 6, 1, 2, 3, 4}})), std::nullopt) << "behind the end";
+}
+
+TEST(fast_open, a_cookie_of_an_impossible_length_is_none) {
+    for (const std::uint8_t n : {0, 1, 2, 3, 5, 7, 15, 17, 18}) {
+        bytes option(std::size_t{n} + 2, 7);
+        option[0] = 34;
+        option[1] = static_cast<std::uint8_t>(n + 2);
+        EXPECT_EQ(read_fast_open(option), std::nullopt) << int{n};
+    }
+    EXPECT_EQ(read_fast_open(bytes{34, 6, 1, 2, 3}), std::nullopt) << "runs over";
+    EXPECT_EQ(read_fast_open(bytes{34}), std::nullopt);
+    for (const std::uint8_t n : {4, 6, 14, 16}) {
+        bytes option(std::size_t{n} + 2, 7);
+        option[0] = 34;
+        option[1] = static_cast<std::uint8_t>(n + 2);
+        EXPECT_EQ(read_fast_open(option), cookie_of(bytes(n, 7))) << int{n};
+    }
 }
 
 RC_GTEST_PROP(tcp_write, what_is_written_reads_the_same_again, ()) {
