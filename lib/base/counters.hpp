@@ -69,6 +69,8 @@ enum class counter : std::uint8_t {
     syn_record_full,
     no_listener,
     syn_retrans,
+    fast_open_active,
+    fast_open_active_fail,
     // Validity.
     paws_estab,
     paws_active,

@@ -75,6 +75,12 @@ constexpr std::array table{
            live, "Most challenge ACKs (RFC 5961) a core sends in a second; 2147483647: no limit."},
     option{"net.ipv4.tcp_early_retrans", &s::tcp_early_retrans, "", 0, 4, live,
            "Tail loss probe: 3 or 4 turn it on, less turns it off."},
+    option{
+        "net.ipv4.tcp_fastopen", &s::tcp_fastopen, "", 0, tcp_fastopen_bits::all, live,
+        "TCP Fast Open (RFC 7413), a sum of bits: 1 lets applications ask for it when they connect "
+        "(TCP_FASTOPEN_CONNECT, MSG_FASTOPEN), 4 also lets a SYN carry data without a cookie. "
+        "Without 1 the cookies that servers have given are forgotten. The server's bits are "
+        "refused."},
     option{"net.ipv4.tcp_fin_timeout", &s::tcp_fin_timeout, "s", 0, 8388, live,
            "How long a closed connection waits in FIN_WAIT_2 for the peer's FIN (not the length "
            "of TIME_WAIT)."},
@@ -375,6 +381,11 @@ result<settings, std::string> resolve(settings all) {
                            std::to_string(reserved) + " are reserved at start; raise " +
                            std::string(o.capacity_key)};
         }
+    }
+    if ((all.tcp_fastopen & ~tcp_fastopen_bits::all) != 0) {
+        return failure{"net.ipv4.tcp_fastopen cannot be " + std::to_string(all.tcp_fastopen) +
+                       ": there is no Fast Open server here; add up the client's bits only, 1 and "
+                       "4"};
     }
     if (all.tcp_rto_min_us / 1000 > all.tcp_rto_max_ms) {
         return failure{"net.ipv4.tcp_rto_min_us cannot be " + std::to_string(all.tcp_rto_min_us) +

@@ -60,6 +60,13 @@ struct file_name {
     friend constexpr bool operator==(const file_name&, const file_name&) = default;
 };
 
+// Those of Linux's net.ipv4.tcp_fastopen that are supported.
+namespace tcp_fastopen_bits {
+inline constexpr std::uint32_t client = 1;
+inline constexpr std::uint32_t client_no_cookie = 4;
+inline constexpr std::uint32_t all = client | client_no_cookie;
+}  // namespace tcp_fastopen_bits
+
 struct settings {
     // net.core
     std::uint32_t somaxconn = as_reserved;
@@ -71,6 +78,7 @@ struct settings {
     bool tcp_abort_on_overflow = false;
     std::uint32_t tcp_challenge_ack_limit = 0x7fffffff;  // per second; this value: no limit
     std::uint32_t tcp_early_retrans = 3;                 // 0: no tail loss probe
+    std::uint32_t tcp_fastopen = 1;                      // tcp_fastopen_bits
     std::uint32_t tcp_fin_timeout = 60;                  // s
     std::uint32_t tcp_invalid_ratelimit = 500;           // ms
     std::uint32_t tcp_keepalive_intvl = 75;              // s

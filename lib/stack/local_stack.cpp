@@ -31,6 +31,9 @@ result<bool, call_error> local_stack::close_listener(listener_id id) {
 result<conn_id, call_error> local_stack::connect(const endpoint& remote, const connect_options& o) {
     return core_->tcp().connect(remote, o);
 }
+result<std::size_t, call_error> local_stack::syn_room(conn_id id) const {
+    return core_->tcp().syn_room(id);
+}
 result<std::size_t, call_error> local_stack::send(conn_id id, std::span<const std::byte> data,
                                                   send_options o) {
     return core_->tcp().send(id, data, o);

@@ -78,8 +78,7 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
         return true;
     }
     if (has(todo, action::send_syn)) {
-        send_control(c, c.snd_una, wire::tcp_flags::syn);
-        arm_rto(c);
+        send_syn(c);
     }
     if (has(todo, action::send_syn_ack)) {
         send_control(c, c.snd_una, wire::tcp_flags::syn | wire::tcp_flags::ack);

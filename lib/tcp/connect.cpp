@@ -155,8 +155,23 @@ result<conn_id, call_error> engine::connect(const endpoint& remote, const connec
     c.rtt_seq = c.snd_nxt;
     c.rtt_sent_us = static_cast<std::uint32_t>(now_.us);
     counters_.add(counter::active_opens);
+    if (o.fast_open) {
+        begin_fast_open(c);
+    }
     apply(c, event::app_connect);
     return id_of(sockets_[s]);
+}
+
+void engine::send_syn(tcb& c) {
+    if (c.syn_held) {
+        return;  // it goes with the first text
+    }
+    if (c.fast_open) {
+        send_fast_open_syn(c);
+        return;
+    }
+    send_control(c, c.snd_una, wire::tcp_flags::syn);
+    arm_rto(c);
 }
 
 // What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).
@@ -192,6 +207,7 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
     const wire::tcp_segment& s = a.segment;
     const teardown::verdict v = teardown::classify(view_of(c), s);
     const bool opens = v.what == event::rx_syn_ack || v.what == event::rx_syn;
+    bool fast_open = false;
     if (opens && c.ts_strict && !s.options.has_timestamps) {
         counters_.add(counter::ts_missing);  // R69: old copies could not be told from its text
         note_drop(event::rx_ts_missing);
@@ -212,6 +228,10 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
         }
         take_syn_options(c, s);
         take_rtt(c, s);
+        fast_open = fast_open_tried(c);
+        if (fast_open) {
+            fast_open_answered(c, a);
+        }
         c.snd_una = s.ack;
         c.snd_wl2 = s.ack;
         c.syn_unacked = false;
@@ -223,9 +243,15 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
         c.snd_wl2 = c.snd_una;
         c.retries = 0;
         c.backoff = 0;
+        c.syn_held = false;
         arm_rto(c);
     }
-    apply(c, v.what, &a);
+    if (apply(c, v.what, &a) && fast_open) {
+        if (s.payload_length > 0) {
+            accept_text(c, a, {});  // RFC 7413 4.2.2: the answer may come with the SYN-ACK
+        }
+        resend_syn_text(c);
+    }
 }
 
 }  // namespace lastack::tcp

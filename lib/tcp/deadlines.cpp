@@ -361,12 +361,17 @@ void engine::syn_timeout(tcb& c) {
     if (!active || c.retries > settings_.tcp_syn_linear_timeouts) {
         c.backoff = static_cast<std::uint8_t>(std::min(c.backoff + 1, 20));
     }
+    resend_syn(c);
+    arm_rto(c);
+}
+
+// Never with what Fast Open had put into it (RFC 7413 4.2).
+void engine::resend_syn(tcb& c) {
     c.rtt_timing = false;
     counters_.add(counter::tcp_retrans_segs);
     counters_.add(counter::syn_retrans);
-    send_control(c, c.snd_una,
-                 active ? flags::syn : static_cast<std::uint8_t>(flags::syn | flags::ack));
-    arm_rto(c);
+    const auto answer = static_cast<std::uint8_t>(flags::syn | flags::ack);
+    send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer);
 }
 
 // RFC 8985 7.3: new data if there is any, else the last segment again.

@@ -167,6 +167,17 @@ void engine::fill_header(tcb& c, tcp_segment& s, seq32 seq, std::uint8_t control
     }
 }
 
+// And what a SYN has besides.
+void engine::fill_syn(tcb& c, tcp_segment& s) {
+    s.options.mss = offered_mss(c.key.remote, c.mss_max);
+    s.options.has_wscale = c.wscale;
+    s.options.wscale = c.rcv_wscale;
+    s.options.sack_permitted = c.sack;
+    s.options.sack_count = 0;
+    // RFC 7323 2.2: the window of a SYN is never scaled.
+    s.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(receive_window(c), 65535));
+}
+
 void engine::note_ack_sent(tcb& c) {
     c.last_ack_sent = c.rcv_nxt;
     c.ack_now = false;
@@ -205,13 +216,7 @@ bool engine::send_control(tcb& c, seq32 seq, std::uint8_t control) {
     tcp_segment s;
     fill_header(c, s, seq, control);
     if ((control & flags::syn) != 0) {
-        s.options.mss = offered_mss(c.key.remote, c.mss_max);
-        s.options.has_wscale = c.wscale;
-        s.options.wscale = c.rcv_wscale;
-        s.options.sack_permitted = c.sack;
-        s.options.sack_count = 0;
-        // RFC 7323 2.2: the window of a SYN is never scaled.
-        s.window = static_cast<std::uint16_t>(std::min<std::uint32_t>(receive_window(c), 65535));
+        fill_syn(c, s);
     }
     if (!emit(c.key, s, m, c.ttl, c.tos, !c.fragmentable)) {
         return false;

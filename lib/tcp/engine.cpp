@@ -103,6 +103,9 @@ void engine::apply_settings(const config::settings& s) {
                               s.tcp_tw_reuse != settings_.tcp_tw_reuse ||
                               s.tcp_timestamps != settings_.tcp_timestamps;
     settings_ = s;
+    if ((s.tcp_fastopen & config::tcp_fastopen_bits::client) == 0) {
+        cookies_.clear();
+    }
     reserve_default_time_wait(s.time_wait_ms);
     tw_cap_.set_cap(s.tcp_max_tw_buckets);
     orphan_cap_.set_cap(s.tcp_max_orphans);

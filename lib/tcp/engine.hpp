@@ -6,6 +6,7 @@
 //   listen.cpp     bound ports, listeners
 //   open.cpp       SYN_RECEIVED records, ISN
 //   connect.cpp    active open
+//   fast_open.cpp  text in our SYN (RFC 7413)
 //   path_error.cpp ICMP errors
 //   demux.cpp      which of connection, SYN record, TIME_WAIT record or listener a segment is for
 //   input.cpp      RFC 9293 3.10.7.4 for connections; the fast path
@@ -47,6 +48,7 @@
 #include "lastack/local_stack.hpp"
 #include "lastack/result.hpp"
 #include "tcp/close_log.hpp"
+#include "tcp/cookie_cache.hpp"
 #include "tcp/record_ends.hpp"
 #include "tcp/tcb.hpp"
 #include "teardown/cap_share.hpp"
@@ -169,6 +171,7 @@ class engine {
     result<bool, call_error> set_port_options(conn_id, const port_options&);
     result<endpoint, call_error> local_endpoint(listener_id) const;
     result<conn_id, call_error> connect(const endpoint& remote, const connect_options&);
+    result<std::size_t, call_error> syn_room(conn_id) const;
     result<std::size_t, call_error> send(conn_id, std::span<const std::byte>, send_options);
     result<bool, call_error> send(conn_id, buffer&);
     result<buffer, call_error> receive(conn_id);
@@ -327,6 +330,20 @@ class engine {
     // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);
+    void send_syn(tcb& c);
+
+    // fast_open.cpp
+    void begin_fast_open(tcb& c);
+    void send_fast_open_syn(tcb& c);
+    bool fast_open_tried(const tcb& c) const;
+    void fast_open_answered(tcb& c, const arrival& a);
+    void resend_syn_text(tcb& c);
+    bool may_open_without_cookie() const;
+    std::uint32_t syn_text_max(const tcb& c) const;
+    std::uint64_t hash_of_server(const tcb& c) const { return hash_(c.key.remote.bits, 0); }
+    const cookie_cache::entry* server_of(const tcb& c) const {
+        return cookies_.find(hash_of_server(c), c.key.remote);
+    }
 
     // input.cpp
     void connection_input(arrival& a, std::uint32_t index);
@@ -405,6 +422,7 @@ class engine {
     rte_mbuf* control_mbuf();
     rte_mbuf* text_mbuf(tcb& c, std::uint32_t offset, std::uint32_t octets);
     void fill_header(tcb& c, wire::tcp_segment& s, seq32 seq, std::uint8_t flags);
+    void fill_syn(tcb& c, wire::tcp_segment& s);
     void note_ack_sent(tcb& c);
     std::uint32_t timestamp_now(std::uint32_t offset) const;
     bool challenge_allowed();
@@ -417,6 +435,7 @@ class engine {
     void syn_record_deadline(std::uint32_t index);
     void rto_expired(tcb& c);
     void syn_timeout(tcb& c);
+    void resend_syn(tcb& c);
     void loss_probe_expired(tcb& c);
     void persist_expired(tcb& c);
     void keepalive_expired(tcb& c);
@@ -508,6 +527,7 @@ class engine {
     index_pool<record_ends> records_;
     flow::keyed_hash hash_{0, 0};
     flow::keyed_hash isn_hash_{0, 0};
+    cookie_cache cookies_;
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
     std::optional<flow::time_wait_table<flow::key4>> time_wait_;

@@ -53,6 +53,7 @@ result<connection_info, call_error> engine::info(conn_id id) const {
     i.timestamps = c.timestamps;
     i.sack = c.sack;
     i.window_scaling = c.wscale;
+    i.syn_data = c.syn_text_acked;
     i.snd_wscale = c.snd_wscale;
     i.rcv_wscale = c.rcv_wscale;
     i.retransmits = c.rtx == rtx_kind::rto ? c.retries : std::uint8_t{0};
@@ -76,8 +77,8 @@ result<connection_info, call_error> engine::info(conn_id id) const {
         c.fin_queued && (c.st == teardown::state::fin_wait_1 || c.st == teardown::state::closing ||
                          c.st == teardown::state::last_ack);
     i.outstanding = c.snd.octets() + (c.syn_unacked ? 1 : 0) + (fin_unacked ? 1 : 0);
-    const std::uint32_t sent_text = std::min(i.in_flight, c.snd.octets());
-    i.not_sent = c.syn_unacked ? c.snd.octets() : c.snd.octets() - sent_text;
+    const std::uint32_t syn = c.syn_unacked ? 1 : 0;
+    i.not_sent = c.snd.octets() - std::min(i.in_flight - syn, c.snd.octets());
     i.last_data_sent_ms = ms_since(c.last_sent_data, now_tick_);
     i.last_received_ms = ms_since(c.last_received, now_tick_);
     return i;

@@ -85,6 +85,8 @@ result<std::size_t, call_error> engine::send(conn_id id, std::span<const std::by
     if (taken > 0) {
         // Of a short write neither the end of the record nor the promise of more has come yet.
         note_written(c, taken == data.size() ? o : send_options{});
+    } else if (c.syn_held) {
+        send_fast_open_syn(c);
     }
     return taken;
 }

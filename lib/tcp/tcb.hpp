@@ -121,6 +121,9 @@ struct tcb {
     bool challenged : 1 = false;        // last_challenge is meaningful
     bool window_shut : 1 = false;       // being probed since first_retry
     bool rcv_fixed : 1 = false;         // rcv_limit was asked for (SO_RCVBUF) and does not grow
+    bool fast_open : 1 = false;         // our SYN has RFC 7413's option, or will have it
+    bool syn_held : 1 = false;          // our SYN waits for the first text
+    bool syn_text_acked : 1 = false;    // the SYN-ACK acknowledged all text of our SYN
     flow::port_sharing sharing{};
 
     // Sending.

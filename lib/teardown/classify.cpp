@@ -68,10 +68,11 @@ event synchronized_syn(const tcp_segment& s) {
     return s.has(flags::ack) ? event::rx_syn_ack : event::rx_syn;
 }
 
-// RFC 9293 3.5: in a simultaneous open the peer's SYN-ACK repeats its SYN and acknowledges ours.
+// RFC 9293 3.5: in a simultaneous open the peer's SYN-ACK repeats its SYN and acknowledges ours, if
+// not all the text that Fast Open may have put into it.
 bool completes_simultaneous_open(const connection_view& view, const tcp_segment& s) {
     return s.flags == (flags::syn | flags::ack) && s.payload_length == 0 &&
-           s.seq + 1 == view.rcv_nxt && s.ack == view.snd_nxt;
+           s.seq + 1 == view.rcv_nxt && s.ack > view.snd_una && s.ack <= view.snd_nxt;
 }
 
 // DEVIATES RFC 9293 3.10.7.4: a new SYN does not send a passive SYN_RECEIVED back to LISTEN but is
@@ -159,7 +160,8 @@ verdict classify_syn_sent(const connection_view& view, const tcp_segment& s) {
     verdict v = only(s.has(flags::ack) ? event::rx_syn_ack : event::rx_syn);
     v.update_ts_recent = s.options.has_timestamps;
     // DEVIATES RFC 9293 3.10.7.3: text on a SYN is not kept for later but left to the peer's
-    // retransmission, because only TCP Fast Open sends any and that is not negotiated.
+    // retransmission, because only TCP Fast Open sends any. Where our SYN asked for that, the
+    // engine takes the text of the SYN-ACK in spite of this.
     v.trim_back = s.payload_length;
     return v;
 }

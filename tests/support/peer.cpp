@@ -110,8 +110,16 @@ std::vector<std::uint8_t> remote::packet(const seg& say) {
                                                   {irs + static_cast<std::uint32_t>(right)}};
     }
     t.payload_length = static_cast<std::uint32_t>(say.text_.size());
+    std::string cookie;
+    if (say.fast_open_) {
+        cookie = "\x22" + std::string(1, static_cast<char>(say.fast_open_->size() + 2)) +
+                 *say.fast_open_;
+        cookie.resize((cookie.size() + 3) / 4 * 4, '\x01');
+        t.options.more_words = static_cast<std::uint8_t>(cookie.size() / 4);
+    }
     std::vector<std::uint8_t> segment(wire::tcp_header_length(t.options));
     wire::write_tcp(segment.data(), t);
+    segment.insert(segment.end(), cookie.begin(), cookie.end());
     segment.insert(segment.end(), say.text_.begin(), say.text_.end());
     auto sum = wire::tcp_pseudo_header(peer_address, stack_address,
                                        static_cast<std::uint32_t>(segment.size()));
@@ -153,6 +161,20 @@ void remote::hear(heard_segment h) {
     heard_.push_back(std::move(h));
 }
 
+namespace {
+
+std::optional<std::string> fast_open_in(std::span<const std::uint8_t> options) {
+    for (std::size_t at = 0; at < options.size(); at += options[at] == 1 ? 1 : options[at + 1]) {
+        if (options[at] == 34) {
+            const auto value = options.subspan(at + 2, options[at + 1] - 2u);
+            return std::string(value.begin(), value.end());
+        }
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
 std::string remote::describe(const heard_segment& h) const {
     const auto signed_text = [](std::uint32_t n) {
         return std::to_string(static_cast<std::int32_t>(n));
@@ -167,6 +189,9 @@ std::string remote::describe(const heard_segment& h) const {
     for (std::uint8_t i = 0; i < t.options.sack_count; ++i) {
         s += " sack " + signed_text(t.options.sack[i].left.raw - iss) + ":" +
              signed_text(t.options.sack[i].right.raw - iss);
+    }
+    if (h.fast_open) {
+        s += " FO" + (h.fast_open->empty() ? "" : " " + *h.fast_open);
     }
     return s;
 }
@@ -321,7 +346,8 @@ void scenario::hear(const std::string& frame) {
         return;
     }
     (*found)->stack_port = tcp->source_port;
-    heard_segment h{now_, *ip, *tcp, std::string(frame.end() - tcp->payload_length, frame.end())};
+    heard_segment h{now_, *ip, *tcp, std::string(frame.end() - tcp->payload_length, frame.end()),
+                    fast_open_in(l4.first(tcp->header_length).subspan(wire::tcp_header_bytes))};
     (*found)->hear(std::move(h));
 }
 

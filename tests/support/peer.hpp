@@ -9,7 +9,8 @@
 //   r.send(seg("F."));
 //   EXPECT_EQ(r.heard(), ". 1:1(0) ack 2");
 //
-// "F. 1:6(4) ack 1" is FIN,ACK over octets 1 to 4 and the FIN. heard() gives all segments since it
+// "F. 1:6(4) ack 1" is FIN,ACK over octets 1 to 4 and the FIN; "S 0:6(5) FO cook" a SYN with text
+// and Fast Open's cookie "cook". heard() gives all segments since it
 // was last asked, joined by "; ", and "" for silence. Time moves in advance() only, from deadline
 // to deadline, so that nothing due is late. The peer answers ARP, and acknowledges nothing unless
 // told to. Checksums of all that the stack sends are verified. finish() says what is wrong at the
@@ -78,6 +79,11 @@ struct seg {
         sack_.push_back({left, right});
         return *this;
     }
+    // RFC 7413: a SYN-ACK's cookie.
+    seg& fast_open(std::string cookie) {
+        fast_open_ = std::move(cookie);
+        return *this;
+    }
 
     std::string flags;  // of "SFRP." ('.' is ACK)
     std::optional<std::int64_t> seq_;
@@ -87,6 +93,7 @@ struct seg {
     std::optional<std::pair<std::uint32_t, std::uint32_t>> ts_;
     bool no_ts_ = false;
     std::vector<std::pair<std::int64_t, std::int64_t>> sack_;
+    std::optional<std::string> fast_open_;
 };
 
 // What the stack said.
@@ -95,6 +102,7 @@ struct heard_segment {
     wire::ipv4_header ip{};
     wire::tcp_segment tcp{};
     std::string text;
+    std::optional<std::string> fast_open{};  // the option's value; "" asks for a cookie
 };
 
 struct peer_options {

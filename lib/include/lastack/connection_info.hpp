@@ -33,6 +33,7 @@ struct connection_info {
     bool timestamps = false;
     bool sack = false;
     bool window_scaling = false;
+    bool syn_data = false;         // the SYN-ACK acknowledged data of our SYN, all of it
     std::uint8_t snd_wscale = 0;   // the peer's shift
     std::uint8_t rcv_wscale = 0;   // ours
     std::uint8_t retransmits = 0;  // timeouts since the last progress

@@ -87,8 +87,13 @@ class local_stack {
     // TIME_WAIT too, unless R55 lets it go).
     result<conn_id, call_error> connect(const endpoint& remote, const connect_options& = {});
 
+    // Octets that a SYN which waits for the first send() takes (connect_options::fast_open); 0:
+    // none waits. Error: stale_handle.
+    result<std::size_t, call_error> syn_room(conn_id) const;
+
     // Copies as much of `data` as the send queue takes; returns that count in octets. When it is
-    // short, `writable` follows. Errors: stale_handle, closed_for_sending, not_connected,
+    // short, `writable` follows. Nothing to copy lets a SYN go that waits for the first send().
+    // Errors: stale_handle, closed_for_sending, not_connected,
     // and what the connection ended with.
     result<std::size_t, call_error> send(conn_id, std::span<const std::byte> data,
                                          send_options = {});

@@ -202,6 +202,17 @@ TEST(options, the_shortest_timeout_may_not_exceed_the_longest) {
     EXPECT_FALSE(resolve(s));
 }
 
+TEST(options, a_fast_open_server_is_refused_with_a_sentence) {
+    for (const char* bits : {"0", "1", "4", "5"}) {
+        EXPECT_EQ(resolve_error(std::string("net.ipv4.tcp_fastopen=") + bits), "") << bits;
+    }
+    EXPECT_NE(resolve_error("net.ipv4.tcp_fastopen=3").find("no Fast Open server"),
+              std::string::npos);
+    EXPECT_FALSE(resolve(with("net.ipv4.tcp_fastopen=2")));
+    settings s;
+    EXPECT_FALSE(set(s, "net.ipv4.tcp_fastopen", "1027"));
+}
+
 TEST(options, help_names_every_setting) {
     const auto help = help_text();
     for (const option& o : options()) {

@@ -144,7 +144,7 @@ class oracle {
     }
     bool syn_ack_of_simultaneous_open() const {
         return c_.st == state::syn_received && c_.control == (flags::syn | flags::ack) &&
-               c_.payload == 0 && c_.seq == -1 && c_.ack == c_.in_flight;
+               c_.payload == 0 && c_.seq == -1 && c_.ack > 0 && c_.ack <= c_.in_flight;
     }
     event syn() const {
         if (on(flags::fin)) {
