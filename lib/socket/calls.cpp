@@ -75,10 +75,13 @@ ssize_t receive(int fd, const iovec* parts, std::size_t count, int too_many, int
     });
 }
 
-ssize_t send(int fd, const iovec* parts, std::size_t count, int too_many, int flags) {
+ssize_t send(int fd, const iovec* parts, std::size_t count, int too_many, int flags,
+             const void* address, socklen_t length) {
     return on_layer([&](table& t) -> ssize_t {
         const int wrong = check_parts(parts, count, too_many, true);
-        return wrong != 0 ? wrong : t.send(fd, {parts, count}, flags);
+        return wrong != 0 ? wrong
+                          : t.send(fd, {parts, count}, flags, static_cast<const sockaddr*>(address),
+                                   length);
     });
 }
 
@@ -184,19 +187,21 @@ ssize_t lastack_writev(int fd, const iovec* from, int count) {
     return lastack::socket::write_file(fd, from, static_cast<size_t>(count));
 }
 ssize_t lastack_send(int fd, const void* from, size_t octets, int flags) {
-    const iovec part{const_cast<void*>(from), octets};
-    return lastack::socket::send(fd, &part, 1, EINVAL, flags);
+    return lastack_sendto(fd, from, octets, flags, nullptr, 0);
 }
-ssize_t lastack_sendto(int fd, const void* from, size_t octets, int flags, const sockaddr*,
-                       socklen_t) {
-    return lastack_send(fd, from, octets, flags);  // as Linux: the address is not looked at
+// As Linux: the address is looked at with MSG_FASTOPEN only.
+ssize_t lastack_sendto(int fd, const void* from, size_t octets, int flags, const sockaddr* address,
+                       socklen_t length) {
+    const iovec part{const_cast<void*>(from), octets};
+    return lastack::socket::send(fd, &part, 1, EINVAL, flags, address, length);
 }
 ssize_t lastack_sendmsg(int fd, const msghdr* message, int flags) {
     if (message == nullptr) {
         errno = EFAULT;
         return -1;
     }
-    return lastack::socket::send(fd, message->msg_iov, message->msg_iovlen, EMSGSIZE, flags);
+    return lastack::socket::send(fd, message->msg_iov, message->msg_iovlen, EMSGSIZE, flags,
+                                 message->msg_name, message->msg_namelen);
 }
 
 int lastack_getsockopt(int fd, int level, int option, void* value, socklen_t* length) {

@@ -225,24 +225,26 @@ int table::connect(int fd, const sockaddr* address, socklen_t length) {
         d->ss = ss_state::unconnected;
         return 0;
     }
-    switch (d->ss) {
-        case ss_state::disconnecting:
-            return -EINVAL;
-        case ss_state::connected:
-            return -EISCONN;
-        case ss_state::connecting:
-            return finish_connect(fd, -EALREADY);
-        case ss_state::unconnected:
-            break;
+    if (d->ss == ss_state::connecting) {
+        return d->deferred ? -EISCONN : finish_connect(fd, -EALREADY, !d->non_blocking);
     }
-    if (d->tcp != tcp_phase::closed) {
-        return -EISCONN;  // it listens
+    if (error = check_connectable(*d); error == 0) {
+        error = start_connect(*d, address, length, d->options.fast_open_connect);
     }
-    error = start_connect(*d, address, length);
-    return error != 0 ? error : finish_connect(fd, -EINPROGRESS);
+    return error != 0 || d->deferred ? error : finish_connect(fd, -EINPROGRESS, !d->non_blocking);
 }
 
-int table::start_connect(description& d, const sockaddr* address, socklen_t length) {
+// Of one that is not connecting.
+int table::check_connectable(const description& d) {
+    if (d.ss == ss_state::disconnecting) {
+        return -EINVAL;
+    }
+    // One that is unconnected but not closed listens.
+    return d.ss == ss_state::connected || d.tcp != tcp_phase::closed ? -EISCONN : 0;
+}
+
+int table::start_connect(description& d, const sockaddr* address, socklen_t length,
+                         bool fast_open) {
     endpoint remote;
     if (const int error = read_name(address, length, remote); error != 0) {
         return error;
@@ -255,6 +257,7 @@ int table::start_connect(description& d, const sockaddr* address, socklen_t leng
     how.user = user_of(d);
     how.port = d.options.port;
     how.connection = d.options.connection;
+    how.fast_open = fast_open;
     if (d.port != listener_id{}) {
         how.bound = d.port;
     } else if (d.address_bound) {
@@ -274,16 +277,22 @@ int table::start_connect(description& d, const sockaddr* address, socklen_t leng
     }
     d.ss = ss_state::connecting;
     d.tcp = tcp_phase::syn_sent;
+    d.fast_open = fast_open;
+    d.syn_data = false;
+    if (fast_open) {
+        const auto room = calls_.syn_room(d.conn);
+        d.deferred = room && *room > 0;
+    }
     return 0;
 }
 
 // Waits while the handshake runs; `so_far` is the answer of a call that does not wait.
-int table::finish_connect(int fd, int so_far) {
+int table::finish_connect(int fd, int so_far, bool blocking) {
     int error = 0;
     description* d = find_tcp(fd, error);
     const std::uint32_t serial = d->serial;
     if (d->tcp == tcp_phase::syn_sent) {
-        patience p = patience_for(d, !d->non_blocking, d->options.send_timeout_us);
+        patience p = patience_for(d, blocking, d->options.send_timeout_us);
         while (d->tcp == tcp_phase::syn_sent) {
             if (const int end = pause(p); end != 0) {
                 return end == -EAGAIN ? so_far : end;
@@ -322,7 +331,7 @@ void table::disconnect(description& d) {
     }
     d.tcp = tcp_phase::closed;
     d.shut = 0;
-    d.eof = d.blocked = false;
+    d.eof = d.blocked = d.deferred = false;
     d.remote = {};
     take_port_again(d);
     notify(d, ~0u);

@@ -41,8 +41,9 @@ struct socket_options {
     port_options port{};
     std::int64_t receive_timeout_us = -1;  // SO_RCVTIMEO; -1: none
     std::int64_t send_timeout_us = -1;
-    bool zero_copy = false;    // SO_ZEROCOPY
-    bool tell_unread = false;  // TCP_INQ
+    bool zero_copy = false;          // SO_ZEROCOPY
+    bool tell_unread = false;        // TCP_INQ
+    bool fast_open_connect = false;  // TCP_FASTOPEN_CONNECT
 };
 
 struct description {
@@ -57,6 +58,9 @@ struct description {
     bool lingering = false;      // closed; waits for its FIN's ACK (R13)
     bool address_bound = false;  // bind() named one; it outlives a disconnect
     bool port_bound = false;
+    bool fast_open = false;      // connect() asked for it
+    bool deferred = false;       // connect() has answered 0; its SYN waits for what is written
+    bool syn_data = false;       // TCPI_OPT_SYN_DATA, also of a connection that has ended
     int fd = -1;                 // -1: in an accept queue, or closed and lingering
     int error = 0;               // SO_ERROR: a positive errno
     std::uint32_t serial = 0;    // differs for each use of this place

@@ -209,6 +209,18 @@ int table::set_tcp_option(description& d, int option, int value) {
         case TCP_LINGER2:
             o.linger2 = std::clamp(value, -1, linger2_seconds_max);
             return 0;
+        case TCP_FASTOPEN_CONNECT:
+            if (out_of(0, 1)) {
+                return -EINVAL;
+            }
+            if ((calls_.core().settings().tcp_fastopen & config::tcp_fastopen_bits::client) == 0) {
+                return -EOPNOTSUPP;
+            }
+            if (d.tcp != tcp_phase::closed) {
+                return -EINVAL;
+            }
+            d.options.fast_open_connect = value != 0;
+            return 0;
         default:
             return -ENOPROTOOPT;
     }
@@ -338,6 +350,8 @@ int table::get_tcp_option(description& d, int option, void* value, socklen_t* le
             return tell(o.user_timeout.count());
         case TCP_LINGER2:
             return tell(o.linger2 != 0 ? o.linger2 : static_cast<int>(settings.tcp_fin_timeout));
+        case TCP_FASTOPEN_CONNECT:
+            return tell(d.options.fast_open_connect);
         case TCP_INFO:
             return get_tcp_info(d, value, length);
         default:

@@ -26,7 +26,7 @@ std::uint32_t table::readiness(const description& d) const {
         bits |= EPOLLIN | EPOLLRDNORM | EPOLLRDHUP;
     }
     if (d.tcp == tcp_phase::syn_sent) {
-        return bits;
+        return bits | (d.deferred ? EPOLLOUT | EPOLLWRNORM : 0u);
     }
     if (unread(d) > 0) {
         bits |= EPOLLIN | EPOLLRDNORM;

@@ -234,6 +234,10 @@ void table::on_event(description& d, const event& e) {
     if ((e.what & event_bits::opened) != 0) {
         d.tcp = tcp_phase::open;
         all = true;
+        if (d.fast_open) {
+            const auto info = calls_.info(d.conn);
+            d.syn_data = info && info->syn_data;
+        }
     }
     if ((e.what & event_bits::readable) != 0) {
         key |= EPOLLIN | EPOLLRDNORM;

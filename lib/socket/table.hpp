@@ -60,7 +60,9 @@ class table {
 
     // transfer.cpp
     ssize_t receive(int fd, vector_cursor into, int flags);
-    ssize_t send(int fd, vector_cursor from, int flags);
+    // The address is for MSG_FASTOPEN.
+    ssize_t send(int fd, vector_cursor from, int flags, const sockaddr* address = nullptr,
+                 socklen_t length = 0);
     int fcntl(int fd, int command, long argument);
     int ioctl(int fd, unsigned long request, int* argument);
 
@@ -114,8 +116,9 @@ class table {
     void on_ended(description& d, close_outcome outcome);
 
     // connection.cpp
-    int start_connect(description& d, const sockaddr* address, socklen_t length);
-    int finish_connect(int fd, int so_far);
+    static int check_connectable(const description& d);
+    int start_connect(description& d, const sockaddr* address, socklen_t length, bool fast_open);
+    int finish_connect(int fd, int so_far, bool blocking);
     void disconnect(description& d);
     static listen_options listening(const description& d);
     int start_listening(description& d, int backlog);
@@ -131,6 +134,8 @@ class table {
     std::size_t copy_out(description& d, vector_cursor& into, int flags);
     ssize_t send_octets(description* d, int fd, vector_cursor from, int flags);
     std::size_t copy_in(description& d, vector_cursor& from, int flags);
+    int send_with_syn(int fd, vector_cursor& from, int flags, const sockaddr* address,
+                      socklen_t length, std::size_t& taken);
     std::size_t unread(const description& d) const;
     int end_of_reading(description& d);
     int sending_refused(description& d);

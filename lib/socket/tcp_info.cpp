@@ -30,9 +30,9 @@ int table::get_tcp_info(description& d, void* value, socklen_t* length) {
     t.tcpi_retransmits = i.retransmits;
     t.tcpi_probes = i.probes;
     t.tcpi_backoff = i.backoff;
-    t.tcpi_options = static_cast<std::uint8_t>((i.timestamps ? TCPI_OPT_TIMESTAMPS : 0) |
-                                               (i.sack ? TCPI_OPT_SACK : 0) |
-                                               (i.window_scaling ? TCPI_OPT_WSCALE : 0));
+    t.tcpi_options = static_cast<std::uint8_t>(
+        (i.timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (i.sack ? TCPI_OPT_SACK : 0) |
+        (i.window_scaling ? TCPI_OPT_WSCALE : 0) | (d.syn_data ? TCPI_OPT_SYN_DATA : 0));
     t.tcpi_snd_wscale = i.snd_wscale & 0xf;
     t.tcpi_rcv_wscale = i.rcv_wscale & 0xf;
     t.tcpi_rto = i.rto_us;

@@ -11,6 +11,7 @@
 
 #include "socket/errors.hpp"
 #include "socket/table.hpp"
+#include "stack/core.hpp"
 
 namespace lastack::socket {
 
@@ -116,21 +117,70 @@ std::size_t table::unread(const description& d) const {
 
 // --- sending -------------------------------------------------------------------------------------
 
-ssize_t table::send(int fd, vector_cursor from, int flags) {
+ssize_t table::send(int fd, vector_cursor from, int flags, const sockaddr* address,
+                    socklen_t length) {
     int error = 0;
     description* const d = find_tcp(fd, error);
     if (d == nullptr) {
         return error;
     }
-    if ((flags & (MSG_OOB | MSG_FASTOPEN)) != 0) {
+    if ((flags & MSG_OOB) != 0) {
         return -EOPNOTSUPP;
     }
     const std::uint32_t serial = d->serial;
-    const ssize_t sent = send_octets(d, fd, from, flags);
+    std::size_t in_syn = 0;
+    if ((flags & MSG_FASTOPEN) != 0 || d->deferred) {
+        error = send_with_syn(fd, from, flags, address, length, in_syn);
+        if (error != 0 && (error != -EINPROGRESS || in_syn == 0)) {
+            return error;
+        }
+    }
+    ssize_t sent = static_cast<ssize_t>(in_syn);
+    if (error == 0 && (from.left() > 0 || in_syn == 0)) {
+        const ssize_t more = send_octets(d, fd, from, flags);
+        sent = more < 0 && in_syn > 0 ? sent : sent + more;
+    }
     if (sent > 0 && (flags & MSG_ZEROCOPY) != 0 && d->serial == serial && d->options.zero_copy) {
         complete_zero_copy(*d);
     }
     return sent;
+}
+
+// Linux's tcp_sendmsg_fastopen(): connect(), whose SYN takes along what it has room for. 0: the
+// connection is open; -EINPROGRESS: the handshake runs.
+int table::send_with_syn(int fd, vector_cursor& from, int flags, const sockaddr* address,
+                         socklen_t length, std::size_t& taken) {
+    description& d = *find(fd);
+    const bool allowed =
+        (calls_.core().settings().tcp_fastopen & config::tcp_fastopen_bits::client) != 0;
+    if (address != nullptr && length < sizeof address->sa_family) {
+        return -EINVAL;
+    }
+    if (!d.deferred && (!allowed || (address != nullptr && address->sa_family == AF_UNSPEC))) {
+        return -EOPNOTSUPP;
+    }
+    int so_far = -EINPROGRESS;
+    if (d.ss == ss_state::connecting) {
+        so_far = d.deferred ? so_far : -EALREADY;
+    } else {
+        int error = check_connectable(d);
+        if (error == 0) {
+            error = address == nullptr ? -EINVAL : start_connect(d, address, length, true);
+        }
+        if (error != 0) {
+            return error;
+        }
+    }
+    if (std::exchange(d.deferred, false)) {
+        const auto room = calls_.syn_room(d.conn);
+        const std::size_t behind = from.limit(room ? *room : 0);
+        taken = copy_in(d, from, flags);
+        from.extend(behind);
+        if (taken == 0) {
+            (void)calls_.send(d.conn, std::span<const std::byte>{});  // the SYN goes alone
+        }
+    }
+    return finish_connect(fd, so_far, !d.non_blocking && (flags & MSG_DONTWAIT) == 0);
 }
 
 ssize_t table::send_octets(description* d, int fd, vector_cursor from, int flags) {

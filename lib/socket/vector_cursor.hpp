@@ -27,11 +27,20 @@ class vector_cursor {
             --count_;
             offset_ = 0;
         }
-        if (count_ == 0) {
+        if (count_ == 0 || left_ == 0) {
             return {};
         }
-        return {static_cast<std::byte*>(parts_->iov_base) + offset_, parts_->iov_len - offset_};
+        return {static_cast<std::byte*>(parts_->iov_base) + offset_,
+                std::min(parts_->iov_len - offset_, left_)};
     }
+    // Brings the end to `most` octets from here, if that is nearer. Returns by how many octets it
+    // has moved, for extend() to move it back.
+    std::size_t limit(std::size_t most) {
+        const std::size_t cut = left_ - std::min(left_, most);
+        left_ -= cut;
+        return cut;
+    }
+    void extend(std::size_t n) { left_ += n; }
     // Precondition: n is no more than the piece has.
     void advance(std::size_t n) {
         offset_ += n;

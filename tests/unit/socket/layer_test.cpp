@@ -228,7 +228,6 @@ TEST_F(sockets, what_linux_has_and_we_have_not_is_refused) {
     establish();
     EXPECT_EQ(answer(lastack_send(client_fd, "x", 1, MSG_OOB)), "EOPNOTSUPP");
     EXPECT_EQ(answer(lastack_recv(client_fd, text, 1, MSG_OOB)), "EOPNOTSUPP");
-    EXPECT_EQ(answer(lastack_send(client_fd, "x", 1, MSG_FASTOPEN)), "EOPNOTSUPP");
     EXPECT_EQ(answer(lastack_socket(AF_INET6, SOCK_STREAM, 0)), "EAFNOSUPPORT");
     EXPECT_EQ(answer(lastack_socket(AF_INET, SOCK_DGRAM, 0)), "ESOCKTNOSUPPORT");
     EXPECT_EQ(answer(set(client_fd, SOL_SOCKET, SO_PRIORITY, 1)), "ENOPROTOOPT");
