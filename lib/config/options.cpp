@@ -131,7 +131,8 @@ constexpr std::array table{
     option{"net.ipv4.tcp_syn_linear_timeouts", &s::tcp_syn_linear_timeouts, "retries", 0, 127, live,
            "Retransmissions of a SYN before its timeout begins to double."},
     option{"net.ipv4.tcp_syn_retries", &s::tcp_syn_retries, "retries", 1, 127, live,
-           "Retransmissions of a SYN before connect() fails."},
+           "Retransmissions of a SYN before connect() fails, as a measure of time: what they take "
+           "if each timeout doubles; 6 is 127 seconds."},
     option{"net.ipv4.tcp_synack_retries", &s::tcp_synack_retries, "retries", 0, 255, live,
            "Retransmissions of a SYN-ACK before a handshake is forgotten."},
     option{"net.ipv4.tcp_timestamps", &s::tcp_timestamps, "", 0, 2, live,

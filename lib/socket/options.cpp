@@ -27,6 +27,7 @@ constexpr int send_buffer_min = 4608;
 
 constexpr int mss_min = 88;
 constexpr int mss_max = 32767;
+constexpr int syn_retries_max = 127;
 constexpr int keepalive_seconds_max = 32767;
 constexpr int keepalive_probes_max = 127;
 constexpr int linger2_seconds_max = 120;
@@ -187,6 +188,12 @@ int table::set_tcp_option(description& d, int option, int value) {
             }
             o.mss_max = static_cast<std::uint16_t>(value);
             return 0;
+        case TCP_SYNCNT:
+            if (out_of(1, syn_retries_max)) {
+                return -EINVAL;
+            }
+            o.syn_retries = static_cast<std::uint8_t>(value);
+            return 0;
         case TCP_KEEPIDLE:
         case TCP_KEEPINTVL:
             if (out_of(1, keepalive_seconds_max)) {
@@ -339,6 +346,8 @@ int table::get_tcp_option(description& d, int option, void* value, socklen_t* le
             return tell(d.options.tell_unread);
         case TCP_MAXSEG:
             return tell(current_mss(d));
+        case TCP_SYNCNT:
+            return tell(o.syn_retries != 0 ? o.syn_retries : settings.tcp_syn_retries);
         case TCP_KEEPIDLE:
             return tell(seconds_or(o.keepalive.idle, settings.tcp_keepalive_time));
         case TCP_KEEPINTVL:

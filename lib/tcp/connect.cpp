@@ -174,6 +174,16 @@ void engine::send_syn(tcb& c) {
     arm_rto(c);
 }
 
+// Never with what Fast Open had put into it (RFC 7413 4.2).
+void engine::resend_syn(tcb& c) {
+    namespace flags = wire::tcp_flags;
+    c.rtt_timing = false;
+    counters_.add(counter::tcp_retrans_segs);
+    counters_.add(counter::syn_retrans);
+    const auto answer = static_cast<std::uint8_t>(flags::syn | flags::ack);
+    send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer);
+}
+
 // What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).
 void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     const wire::tcp_options& o = s.options;

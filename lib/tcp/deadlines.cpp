@@ -337,19 +337,24 @@ void engine::rto_expired(tcb& c) {
     arm_rto(c);
 }
 
+// How long a SYN is repeated: as Linux, as long as the retries would take if each timeout doubled,
+// however many SYNs tcp_syn_linear_timeouts makes of that.
+std::uint32_t engine::syn_limit_ms(const tcb& c) const {
+    const std::uint32_t retries = c.syn_retries != 0 ? c.syn_retries : settings_.tcp_syn_retries;
+    return model_timeout_ms(retries, initial_rto_us / 1000, settings_.tcp_rto_max_ms);
+}
+
 // SYN_SENT, and SYN_RECEIVED after a simultaneous open. As Linux: tcp_syn_linear_timeouts first.
 void engine::syn_timeout(tcb& c) {
     const bool active = c.st == state::syn_sent;
-    const std::uint32_t limit = active
-                                    ? settings_.tcp_syn_retries + settings_.tcp_syn_linear_timeouts
-                                    : settings_.tcp_synack_retries;
     if (c.retries == 0) {
         c.first_retry = now_tick_ - rto_ms(c);
     }
-    const bool user =
-        c.user_timeout_ms != 0 && c.retries > 0 &&
-        distance(c.first_retry, now_tick_) >= static_cast<std::int32_t>(c.user_timeout_ms);
-    if (c.retries >= limit || user) {
+    const auto spent = static_cast<std::uint32_t>(std::max(distance(c.first_retry, now_tick_), 0));
+    const bool user = c.user_timeout_ms != 0 && c.retries > 0 && spent >= c.user_timeout_ms;
+    const bool exhausted =
+        active ? spent >= syn_limit_ms(c) : c.retries >= settings_.tcp_synack_retries;
+    if (exhausted || user) {
         counters_.add(counter::abort_on_timeout);
         // R04: closed before the handshake was complete.
         const event late = c.detached ? event::orphan_timeout : event::retransmit_timeout;
@@ -363,15 +368,6 @@ void engine::syn_timeout(tcb& c) {
     }
     resend_syn(c);
     arm_rto(c);
-}
-
-// Never with what Fast Open had put into it (RFC 7413 4.2).
-void engine::resend_syn(tcb& c) {
-    c.rtt_timing = false;
-    counters_.add(counter::tcp_retrans_segs);
-    counters_.add(counter::syn_retrans);
-    const auto answer = static_cast<std::uint8_t>(flags::syn | flags::ack);
-    send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer);
 }
 
 // RFC 8985 7.3: new data if there is any, else the last segment again.

@@ -331,6 +331,7 @@ class engine {
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);
     void send_syn(tcb& c);
+    void resend_syn(tcb& c);
 
     // fast_open.cpp
     void begin_fast_open(tcb& c);
@@ -435,7 +436,7 @@ class engine {
     void syn_record_deadline(std::uint32_t index);
     void rto_expired(tcb& c);
     void syn_timeout(tcb& c);
-    void resend_syn(tcb& c);
+    std::uint32_t syn_limit_ms(const tcb& c) const;
     void loss_probe_expired(tcb& c);
     void persist_expired(tcb& c);
     void keepalive_expired(tcb& c);

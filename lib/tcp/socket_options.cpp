@@ -29,10 +29,10 @@ bool is_valid(const connection_options& o) {
     constexpr seconds keepalive_max{32767};  // the sysctls' own bound
     constexpr milliseconds user_timeout_max{0x7fffffff};
     const auto& k = o.keepalive;
-    return (o.mss_max == 0 || (o.mss_max >= 88 && o.mss_max <= 32767)) && k.idle >= seconds{0} &&
-           k.idle <= keepalive_max && k.interval >= seconds{0} && k.interval <= keepalive_max &&
-           (!o.linger.on || o.linger.timeout >= seconds{0}) && o.user_timeout >= milliseconds{0} &&
-           o.user_timeout <= user_timeout_max;
+    return (o.mss_max == 0 || (o.mss_max >= 88 && o.mss_max <= 32767)) && o.syn_retries <= 127 &&
+           k.idle >= seconds{0} && k.idle <= keepalive_max && k.interval >= seconds{0} &&
+           k.interval <= keepalive_max && (!o.linger.on || o.linger.timeout >= seconds{0}) &&
+           o.user_timeout >= milliseconds{0} && o.user_timeout <= user_timeout_max;
 }
 
 connection_options engine::options_of(const tcb& c) const {
@@ -40,6 +40,7 @@ connection_options engine::options_of(const tcb& c) const {
     o.ttl = c.ttl;
     o.tos = c.tos;
     o.mss_max = c.mss_max;
+    o.syn_retries = c.syn_retries;
     o.receive_memory = c.rcv_fixed ? c.rcv_limit : 0;
     o.send_memory = c.snd_limit;
     o.no_delay = c.no_delay;
@@ -62,6 +63,7 @@ void engine::take_options(tcb& c, const connection_options& o) {
     c.ttl = o.ttl;
     c.tos = static_cast<std::uint8_t>((o.tos & ~ecn_bits) | (c.tos & ecn_bits));
     c.mss_max = o.mss_max;
+    c.syn_retries = o.syn_retries;
     c.snd_limit = o.send_memory == 0 ? 0 : std::max(o.send_memory, send_memory_min);
     c.rcv_fixed = o.receive_memory != 0;
     if (c.rcv_fixed) {

@@ -141,6 +141,7 @@ struct tcb {
     std::uint8_t soft_error = 0;        // an ICMP error since the last progress (R68)
     std::uint8_t ttl = 0;               // 0: ip_default_ttl
     std::uint8_t tos = 0;
+    std::uint8_t syn_retries = 0;   // 0: tcp_syn_retries
     std::uint32_t rtt_sent_us = 0;  // low 32 bits of the instant at which rtt_seq was sent
     seq32 rtt_seq;                  // end of the segment being timed
     seq32 snd_small;                // end of the last segment below the MSS (Nagle, Minshall)

@@ -39,6 +39,7 @@ struct connection_options {
     // TCP_MAXSEG, 88 to 32767 octets: neither offered nor sent more than this; 0: what the path
     // takes.
     std::uint16_t mss_max = 0;
+    std::uint8_t syn_retries = 0;  // TCP_SYNCNT, 1 to 127; 0: net.ipv4.tcp_syn_retries
     // Octets of buffer memory, as tcp_rmem and tcp_wmem count it (SO_RCVBUF and SO_SNDBUF once
     // Linux has doubled them). 0: from the settings, growing by need.
     std::uint32_t receive_memory = 0;

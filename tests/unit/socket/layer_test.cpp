@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <array>
 #include <vector>
 
 #include "unit/socket/socket_fixture.hpp"
@@ -232,6 +233,24 @@ TEST_F(sockets, what_linux_has_and_we_have_not_is_refused) {
     EXPECT_EQ(answer(lastack_socket(AF_INET, SOCK_DGRAM, 0)), "ESOCKTNOSUPPORT");
     EXPECT_EQ(answer(set(client_fd, SOL_SOCKET, SO_PRIORITY, 1)), "ENOPROTOOPT");
     EXPECT_EQ(answer(set(client_fd, IPPROTO_TCP, TCP_FASTOPEN, 1)), "ENOPROTOOPT");
+}
+
+// R65: TCP_SYNCNT stands for the time that so many retries take when each timeout doubles, also
+// while the first ones do not. 3, 7 and 19 s are Linux 6.18's too.
+TEST_F(sockets, a_number_of_syn_retries_is_a_measure_of_time) {
+    establish();
+    EXPECT_EQ(get(client_fd, IPPROTO_TCP, TCP_SYNCNT), 6);
+    EXPECT_EQ(answer(set(client_fd, IPPROTO_TCP, TCP_SYNCNT, 0)), "EINVAL");
+    EXPECT_EQ(answer(set(client_fd, IPPROTO_TCP, TCP_SYNCNT, 128)), "EINVAL");
+    cut(server, true);
+    const std::array<duration, 3> expected{3s, 7s, 19s};
+    for (int n = 1; n <= 3; ++n) {
+        const int fd = new_socket();
+        EXPECT_EQ(set(fd, IPPROTO_TCP, TCP_SYNCNT, n), 0);
+        EXPECT_EQ(get(fd, IPPROTO_TCP, TCP_SYNCNT), n);
+        const duration took = time_of([&] { EXPECT_EQ(answer(connect_to(fd)), "ETIMEDOUT"); });
+        EXPECT_EQ(took / 1s, expected[static_cast<std::size_t>(n - 1)] / 1s) << n;
+    }
 }
 
 TEST_F(sockets, ttl_and_tos_are_what_leaves) {
