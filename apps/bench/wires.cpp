@@ -114,9 +114,14 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
         }
     }
     if (l.idle) {
-        // The run is over when all are open; so many FINs at once would take minutes.
-        if (const auto done = options.set("lastack.drain_ms", "0"); !done) {
-            return done;
+        // The run is over when all are open; so many FINs at once would take minutes. And every
+        // stack has as many as it has room for, which is what a connection's memory is told by.
+        for (const auto& [key, value] :
+             {std::pair<const char*, const char*>{"lastack.drain_ms", "0"},
+              {"lastack.core_headroom", "1"}}) {
+            if (const auto done = options.set(key, value); !done) {
+                return done;
+            }
         }
     }
     options.quiet = true;
