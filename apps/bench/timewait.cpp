@@ -77,12 +77,7 @@ class timewait_run {
 
     void enter(std::span<const std::uint64_t> hashes,
                std::span<const time_wait_entry<Key>> records) {
-        for (const std::uint64_t h : hashes) {
-            table_->prefetch_room(h);
-        }
-        for (const std::uint64_t h : hashes) {
-            table_->prefetch_move(h);
-        }
+        table_->prefetch_enter(hashes);
         for (std::size_t i = 0; i < hashes.size(); ++i) {
             keep(table_->enter(hashes[i], records[i], minute, now_));
         }
@@ -105,7 +100,7 @@ class timewait_run {
                 records[i].window = 512;
                 records[i].timestamps = true;
                 hashes[i] = hash(records[i].key);
-                table_->prefetch_bucket(hashes[i]);
+                table_->prefetch(hashes[i]);
             }
             now_ =
                 filled_from_ + static_cast<std::uint32_t>(std::uint64_t{from} * fill_ms / entries_);

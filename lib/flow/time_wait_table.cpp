@@ -269,30 +269,42 @@ void time_wait_table<Key>::erase(time_wait_slot slot) {
 // --- entering ----------------------------------------------------------------------------------
 
 template <class Key>
-void time_wait_table<Key>::prefetch_room(std::uint64_t hash) const {
-    const auto [home, other] = buckets_of(hash, bucket_count_);
-    const std::uint32_t free = slots_.head(home).free();
-    if (free != 0) {
-        slots_.prefetch_body_to_write(slot_of(home, free));
-    } else {
-        slots_.prefetch_head_to_write(other);
-    }
-}
-
-template <class Key>
-void time_wait_table<Key>::prefetch_move(std::uint64_t hash) const {
-    const auto [home, other] = buckets_of(hash, bucket_count_);
-    if (slots_.head(home).free() != 0) {
-        return;
-    }
-    const std::uint32_t free = slots_.head(other).free();
-    if (free != 0) {
-        slots_.prefetch_body_to_write(slot_of(other, free));
-        return;
-    }
-    slots_.prefetch_bodies(home);
-    for (std::uint32_t i = 0; i < looks_at_once; ++i) {
-        slots_.prefetch_head_to_write(other_bucket(home, slots_.head(home).tags[i], bucket_count_));
+void time_wait_table<Key>::prefetch_enter(std::span<const std::uint64_t> hashes) const {
+    std::array<time_wait_buckets, batch> full;  // homes
+    for (std::size_t from = 0; from < hashes.size(); from += batch) {
+        const std::size_t count = std::min<std::size_t>(hashes.size() - from, batch);
+        std::size_t full_count = 0;
+        for (std::size_t i = 0; i < count; ++i) {
+            const time_wait_buckets where = buckets_of(hashes[from + i], bucket_count_);
+            const std::uint32_t free = slots_.head(where.home).free();
+            if (free != 0) {
+                slots_.prefetch_body_to_write(slot_of(where.home, free));
+            } else {
+                slots_.prefetch_head_to_write(where.other);
+                full[full_count++] = where;
+            }
+        }
+        std::size_t both_full_count = 0;
+        for (std::size_t i = 0; i < full_count; ++i) {
+            const std::uint32_t free = slots_.head(full[i].other).free();
+            if (free != 0) {
+                slots_.prefetch_body_to_write(slot_of(full[i].other, free));
+                continue;
+            }
+            const std::uint32_t home = full[i].home;
+            slots_.prefetch_bodies(home);
+            for (std::uint32_t n = 0; n < looks_at_once; ++n) {
+                slots_.prefetch_head_to_write(
+                    other_bucket(home, slots_.head(home).tags[n], bucket_count_));
+            }
+            full[both_full_count++].home = home;
+        }
+        for (std::size_t i = 0; i < both_full_count; ++i) {
+            std::uint32_t to = time_wait_slot::none;
+            if (with_room_elsewhere(full[i].home, {}, to) != time_wait_slot::none) {
+                slots_.prefetch_body_to_write(to);
+            }
+        }
     }
 }
 
@@ -303,15 +315,17 @@ void time_wait_table<Key>::keep_order(std::uint32_t slot) {
                 time_wait_meta::ahead(slots_.meta(slot), order_.today()));
 }
 
-// To the record's other bucket: it comes home, or it leaves home.
+// To the record's other bucket: it comes home, or it leaves home. Strays are counted first: to
+// count them takes wide loads, which would wait for the stores of the move, and those for a cache
+// line.
 template <class Key>
 void time_wait_table<Key>::move(std::uint32_t from, std::uint32_t to) {
-    slots_.move(from, to);
-    if (home_of(to) == to / ways) {
-        remove_stray(to / ways);
-    } else {
+    if (home_of(from) == from / ways) {
         add_stray(from / ways);
+    } else {
+        remove_stray(to / ways);
     }
+    slots_.move(from, to);
     keep_order(to);
 }
 

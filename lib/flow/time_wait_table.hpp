@@ -7,7 +7,7 @@
 // both are full a record is moved to its own other bucket to make room (cuckoo, at most 32 steps
 // from either, no key is hashed again); when even that fails it goes to a stash of 64. Nothing is
 // ever rehashed and erasing leaves no tombstone. Bucket counts are not rounded: slots = capacity /
-// 0.885 (IPv6: 0.935), so the stated capacity is always reached, and moves are rare even there. A
+// 0.875 (IPv6: 0.925), so the stated capacity is always reached, and moves are rare even there. A
 // bucket counts its strays, the records whose home it is and that lie elsewhere; a bucket without
 // any is all that a look-up needs to see, hit or miss.
 //
@@ -17,8 +17,8 @@
 // at most, in force when its bucket was queued. A stray's home counts one less some expiries later,
 // when that line has arrived too.
 //
-// Memory (`bytes_for`), a record of capacity: IPv4 (34 + 0.58) / 0.885 = 39.1 B, IPv6
-// (58 + 0.58) / 0.935 = 62.7 B, and half a megabyte.
+// Memory (`bytes_for`), a record of capacity: IPv4 (34 + 0.58) / 0.875 = 39.5 B, IPv6
+// (58 + 0.58) / 0.925 = 63.3 B, and half a megabyte.
 #pragma once
 
 #include <algorithm>
@@ -71,13 +71,9 @@ class time_wait_table {
             slots_.prefetch_head(buckets_of(hash, bucket_count_).home);
         }
     }
-    // The same for enter(), in three stages: the home; the body to write, or the other bucket;
-    // where both are full, what a record of the home could be moved to.
-    void prefetch_bucket(std::uint64_t hash) const {
-        slots_.prefetch_head_to_write(buckets_of(hash, bucket_count_).home);
-    }
-    void prefetch_room(std::uint64_t hash) const;
-    void prefetch_move(std::uint64_t hash) const;
+    // For a burst of enter() once the homes have come: what each will read and write, in stages:
+    // the body or the other bucket, what a record of the home could be moved to, the body of that.
+    void prefetch_enter(std::span<const std::uint64_t> hashes) const;
     // Parked records are found too: look at the flag. None when there is none.
     time_wait_slot find(std::uint64_t hash, const Key& key) const;
     // find() for a whole burst, faster: also prefetches what the homes lead to.
@@ -149,7 +145,7 @@ class time_wait_table {
     static constexpr std::uint32_t batch = 32;  // of the order's entries, prefetched at once
     static constexpr std::uint32_t no_bucket = ~0u;
     // Slots used at capacity: the fewest that the byte budget of the family allows.
-    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 885 : 935;
+    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 875 : 925;
 
     static std::uint32_t buckets_for(std::uint32_t capacity);
     static std::uint32_t slot_of(std::uint32_t bucket, std::uint32_t mask) {

@@ -79,9 +79,7 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
         }
     }
     count.add(counter::rx_octets, octets);
-    for (std::size_t i = 0; i < n; ++i) {
-        tcp_->prefetch_record(arrivals_[i]);
-    }
+    tcp_->prefetch_records(std::span(arrivals_).first(n));
     for (std::size_t i = 0; i < n; ++i) {
         tcp_->input(arrivals_[i]);
     }

@@ -3,6 +3,9 @@
 // if it may open, a listener; else nobody, which is answered by RST.
 #include <rte_mbuf.h>
 
+#include <array>
+#include <span>
+
 #include "tcp/engine.hpp"
 
 namespace lastack::tcp {
@@ -16,6 +19,20 @@ std::uint32_t engine::find_live(const flow::key4& key, std::uint64_t hash) const
         return (value & syn_bit) != 0 ? syns_[value & ~syn_bit].key == key
                                       : tcbs_[value].key == key;
     });
+}
+
+void engine::prefetch_records(std::span<const arrival> burst) const {
+    std::array<std::uint64_t, 32> closing;
+    std::size_t count = 0;
+    for (const arrival& a : burst) {
+        closing[count] = a.hash;
+        count += (a.segment.flags & flags::fin) != 0 ? 1 : 0;
+        if (count == closing.size()) {
+            time_wait_->prefetch_enter(closing);
+            count = 0;
+        }
+    }
+    time_wait_->prefetch_enter(std::span(closing).first(count));
 }
 
 void engine::input(arrival& a) {

@@ -138,12 +138,8 @@ class engine {
             time_wait_->prefetch(a.hash);
         }
     }
-    // Once that has come: a FIN's way into TIME_WAIT. Between the two lies a burst's parsing.
-    void prefetch_record(const arrival& a) const {
-        if ((a.segment.flags & wire::tcp_flags::fin) != 0) {
-            time_wait_->prefetch_room(a.hash);
-        }
-    }
+    // Once that has come for a burst: the ways of its FINs into TIME_WAIT.
+    void prefetch_records(std::span<const arrival> burst) const;
     // One turn: begin(), segments, deadlines, calls, output().
     void begin(instant now);
     void input(arrival& a);

@@ -70,14 +70,9 @@ struct filled {
             const auto n = static_cast<std::uint32_t>(from + i);
             entries[i] = {key_of(n, 80, Key{}), {n}, {n}, n, 512, true};
             hashes[i] = hash(entries[i].key);
-            table.prefetch_bucket(hashes[i]);
+            table.prefetch(hashes[i]);
         }
-        for (std::size_t i = 0; i < count; ++i) {
-            table.prefetch_room(hashes[i]);
-        }
-        for (std::size_t i = 0; i < count; ++i) {
-            table.prefetch_move(hashes[i]);
-        }
+        table.prefetch_enter(std::span(hashes).first(count));
         const tick now{from / 1000};  // a million a second
         for (std::size_t i = 0; i < count; ++i) {
             benchmark::DoNotOptimize(table.enter(hashes[i], entries[i], minute, now));

@@ -478,7 +478,7 @@ TYPED_TEST(time_wait_table_of, equal_hashes_fill_two_buckets_and_the_stash) {
 TYPED_TEST(time_wait_table_of, a_home_has_so_many_strays_as_it_can_count) {
     auto t = make<TypeParam>(20'000);
     const auto buckets =
-        static_cast<std::uint32_t>(20'000ull * 1000 / (8 * (sizeof(TypeParam) == 12 ? 885 : 935))) +
+        static_cast<std::uint32_t>(20'000ull * 1000 / (8 * (sizeof(TypeParam) == 12 ? 875 : 925))) +
         4;
     std::vector<std::uint64_t> hashes;
     for (std::uint64_t n = 1; hashes.size() < 300; ++n) {
