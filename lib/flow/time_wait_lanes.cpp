@@ -59,6 +59,7 @@ std::uint32_t time_wait_lanes::longest() const {
 void time_wait_lanes::become(std::uint32_t lane, const waiting& w) {
     one& l = lanes_[lane];
     l.kind = w;
+    l.unused = 0;
     set_length(lane, w.length);
     l.first_length_ms = l.length_ms();
 }
@@ -66,12 +67,28 @@ void time_wait_lanes::become(std::uint32_t lane, const waiting& w) {
 void time_wait_lanes::set_length(std::uint32_t lane, milliseconds length) {
     lanes_[lane].kind.length = rounded(length);
     recent_ = {milliseconds{-1}};
-    shortest_ms_ = ~0u;
-    for (const one& other : lanes_) {
-        if (other.length_ms() != 0) {
-            shortest_ms_ = std::min(shortest_ms_, other.length_ms());
+    count_all();
+}
+
+void time_wait_lanes::count_all() {
+    shortest_ms_ = expected_ms_;
+    for (const one& l : lanes_) {
+        if (l.counts()) {
+            shortest_ms_ = std::min(shortest_ms_, l.length_ms());
         }
     }
+}
+
+void time_wait_lanes::expect(milliseconds length) {
+    expected_ms_ = std::min(expected_ms_, static_cast<std::uint32_t>(rounded(length).count()));
+    count_all();
+}
+
+void time_wait_lanes::forget_unused() {
+    for (one& l : lanes_) {
+        l.unused = l.idle() ? std::min(l.unused + 1, 2u) : 0;
+    }
+    count_all();
 }
 
 std::uint32_t time_wait_lanes::look_for(const waiting& w) {
@@ -101,6 +118,7 @@ bool time_wait_lanes::reserve(const waiting& w) {
         become(found, w);
     }
     ++lanes_[found].reserved;
+    count(lanes_[found]);
     return true;
 }
 

@@ -6,6 +6,7 @@
 // uses keeps its kind until another one needs the place.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 
@@ -48,7 +49,10 @@ class time_wait_lanes {
     bool reserve(const waiting& w);
     void release(const waiting& w);
 
-    void join(std::uint32_t lane) { ++lanes_[lane].records; }
+    void join(std::uint32_t lane) {
+        ++lanes_[lane].records;
+        count(lanes_[lane]);
+    }
     void leave(std::uint32_t lane) { --lanes_[lane].records; }
 
     std::uint32_t length_ms(std::uint32_t lane) const { return lanes_[lane].length_ms(); }
@@ -57,8 +61,11 @@ class time_wait_lanes {
     std::uint32_t first_length_ms(std::uint32_t lane) const { return lanes_[lane].first_length_ms; }
     const waiting& waiting_in(std::uint32_t lane) const { return lanes_[lane].kind; }
 
-    // No record waits for less, and none that is entered in one of these lanes will.
+    // No record waits for less. A lane that nobody was in from one call of forget_unused() to the
+    // next stops counting, an expected length never does.
     std::uint32_t shortest_ms() const { return shortest_ms_; }
+    void expect(milliseconds length);
+    void forget_unused();
 
   private:
     static constexpr std::uint32_t none = count_max;
@@ -68,8 +75,10 @@ class time_wait_lanes {
         std::uint32_t first_length_ms = 0;
         std::uint32_t records = 0;
         std::uint32_t reserved = 0;
+        std::uint32_t unused = 0;  // calls of forget_unused() since it was in use; from 2 on: 2
         std::uint32_t length_ms() const { return static_cast<std::uint32_t>(kind.length.count()); }
         bool idle() const { return records == 0 && reserved == 0; }
+        bool counts() const { return unused < 2 && length_ms() != 0; }
     };
 
     static milliseconds rounded(milliseconds length);
@@ -80,10 +89,18 @@ class time_wait_lanes {
     std::uint32_t longest() const;
     void become(std::uint32_t lane, const waiting& w);
     void set_length(std::uint32_t lane, milliseconds length);
+    void count(one& l) {
+        if (l.unused != 0) {
+            l.unused = 0;
+            shortest_ms_ = std::min(shortest_ms_, l.length_ms());
+        }
+    }
+    void count_all();
 
     std::array<one, count_max> lanes_{};
     waiting recent_{milliseconds{-1}};  // what lane_for() was asked last, and its answer
     std::uint32_t recent_lane_ = 0;
+    std::uint32_t expected_ms_ = ~0u;
     std::uint32_t shortest_ms_ = ~0u;
 };
 

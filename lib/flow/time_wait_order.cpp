@@ -26,6 +26,7 @@ result<time_wait_order, std::string> time_wait_order::make(std::uint32_t buckets
     time_wait_order made;
     made.last_ = now;
     made.clock_ms_ = now.raw;
+    made.lanes_looked_at_ms_ = now.raw;
     made.queued_until_ = made.today();
     made.extras_max_ = extras_for(buckets);
     made.horizon_min_ms_ = std::max(1000u, capacity / 32000);

@@ -12,8 +12,8 @@
 // further ahead than the shortest length in use, the horizon: what is entered or restarted later
 // ends after that. (To bound the work, the horizon is at least a second and capacity / 32,000,000
 // seconds.) A record that may end before its bucket's entry comes up, because it was moved there,
-// or is the first of a shorter length, gets an extra entry that is looked at once; these are the
-// slack.
+// or is of a length that had not been in use for two minutes, gets an extra entry that is looked at
+// once; these are the slack.
 #pragma once
 
 #include <algorithm>
@@ -54,6 +54,10 @@ class time_wait_order {
         if (now != last_) {
             clock_ms_ = clock_at(now);
             last_ = max(last_, now);
+            if (clock_ms_ >= lanes_looked_at_ms_ + horizon_max_ms) {
+                lanes_looked_at_ms_ = clock_ms_;
+                lanes_.forget_unused();
+            }
         }
     }
     std::uint64_t clock_ms() const { return clock_ms_; }
@@ -114,6 +118,7 @@ class time_wait_order {
     std::uint32_t horizon_min_ms_ = 0;
     std::uint32_t queued_until_ = 0;  // no bucket's own entry lies behind this day
     std::uint64_t clock_ms_ = 0;
+    std::uint64_t lanes_looked_at_ms_ = 0;
     tick last_{};
 };
 

@@ -7,7 +7,7 @@
 // both are full a record is moved to its own other bucket to make room (cuckoo, at most 32 steps
 // from either, no key is hashed again); when even that fails it goes to a stash of 64. Nothing is
 // ever rehashed and erasing leaves no tombstone. Bucket counts are not rounded: slots = capacity /
-// 0.875 (IPv6: 0.925), so the stated capacity is always reached, and moves are rare even there. A
+// 0.88 (IPv6: 0.925), so the stated capacity is always reached, and moves are rare even there. A
 // bucket counts its strays, the records whose home it is and that lie elsewhere; a bucket without
 // any is all that a look-up needs to see, hit or miss.
 //
@@ -17,7 +17,7 @@
 // at most, in force when its bucket was queued. A stray's home counts one less some expiries later,
 // when that line has arrived too.
 //
-// Memory (`bytes_for`), a record of capacity: IPv4 (34 + 0.58) / 0.875 = 39.5 B, IPv6
+// Memory (`bytes_for`), a record of capacity: IPv4 (34 + 0.58) / 0.88 = 39.3 B, IPv6
 // (58 + 0.58) / 0.925 = 63.3 B, and half a megabyte.
 #pragma once
 
@@ -113,7 +113,7 @@ class time_wait_table {
 
     // Says that records of this length are to come, so that none of another length is queued too
     // far ahead to be on time when its slot gets one of these. For the lengths in the settings.
-    void expect_length(milliseconds length) { order_.lanes().lane_for(length); }
+    void expect_length(milliseconds length) { order_.lanes().expect(length); }
     // A lane for this kind of waiting until it is released, so that it is never rounded. False when
     // none can be had: 15 may be reserved, and a lane in use does not give way.
     bool reserve(const waiting& w) { return order_.lanes().reserve(w); }
@@ -145,7 +145,7 @@ class time_wait_table {
     static constexpr std::uint32_t batch = 32;  // of the order's entries, prefetched at once
     static constexpr std::uint32_t no_bucket = ~0u;
     // Slots used at capacity: the fewest that the byte budget of the family allows.
-    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 875 : 925;
+    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 880 : 925;
 
     static std::uint32_t buckets_for(std::uint32_t capacity);
     static std::uint32_t slot_of(std::uint32_t bucket, std::uint32_t mask) {
