@@ -30,6 +30,11 @@ class timewait_run {
     timewait_run(const timewait_options& o, progress& bar) : entries_(o.entries), bar_(bar) {}
 
     lastack::result<timewait_figures, std::string> run(bool huge) {
+        const auto lines = measure_lines(time_wait_table<Key>::bytes_for(entries_), huge);
+        if (!lines.ok()) {
+            return lastack::failure{lines.error()};
+        }
+        f_.lines = *lines;
         const std::size_t before = resident_bytes();
         const auto start = clock::now();
         auto made = time_wait_table<Key>::make(

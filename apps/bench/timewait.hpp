@@ -28,7 +28,15 @@ struct timewait_options {
     bool json = false;
 };
 
+// One random cache line of so much memory, brought 32 at a time: no operation that touches a line
+// nobody could foresee costs less.
+struct line_costs {
+    cost read;
+    cost write;  // read and written
+};
+
 struct timewait_figures {
+    line_costs lines;  // of as much memory as the table takes
     std::uint32_t entries = 0;
     bool huge = false;  // granted, not only asked for
     double reserve_s = 0;
@@ -61,6 +69,8 @@ struct baseline {
 // The error is one line that says what to do.
 lastack::result<timewait_figures, std::string> measure_timewait(const timewait_options& o,
                                                                 progress& bar);
+
+lastack::result<line_costs, std::string> measure_lines(std::size_t bytes, bool huge);
 
 // The same records on the timer wheel, and on a plain one.
 lastack::result<std::vector<baseline>, std::string> measure_wheels(const timewait_options& o,

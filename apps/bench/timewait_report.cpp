@@ -45,6 +45,8 @@ void print_text(const timewait_options& o, const timewait_figures& f,
     std::printf("  %-34s %8.2f\n\n", "seconds to reserve them", f.reserve_s);
     std::printf("  %-34s %8s%s\n", "in bursts of 32", "ns",
                 f.hit.cycles >= 0 ? "   cycles   misses" : "");
+    print_cost("a random line of as much, read", f.lines.read);
+    print_cost("the same, read and written", f.lines.write);
     print_cost("enter, over the whole fill", f.enter);
     print_cost("enter, the last sixteenth", f.enter_full);
     print_cost("look up, hit", f.hit);
@@ -76,6 +78,8 @@ void print_json(const timewait_options& o, const timewait_figures& f,
                 const std::vector<baseline>& others) {
     std::printf("{\"entries\": %u, \"family\": %u, \"huge\": %s, \"bytes_per_record\": %.3f",
                 f.entries, o.family, f.huge ? "true" : "false", f.bytes_per_record);
+    put("line_read", f.lines.read);
+    put("line_write", f.lines.write);
     put("enter", f.enter);
     put("enter_full", f.enter_full);
     put("lookup_hit", f.hit);
