@@ -27,6 +27,7 @@ struct interface_address {
 // [stack]
 struct stack_config {
     std::vector<interface_address> addresses;
+    bool addresses_given = false;  // else those are built in
     std::optional<ipv4_address> gateway;
     std::vector<std::uint16_t> listen;  // TCP ports, for the application
     std::uint32_t workers = 1;          // lcores that run a stack

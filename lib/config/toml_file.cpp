@@ -175,7 +175,10 @@ std::vector<member> stack_members(stack_config& c) {
                               c.addresses.push_back(*parsed);
                               return true;
                           },
-                          [&c] { c.addresses.clear(); })},
+                          [&c] {
+                              c.addresses.clear();
+                              c.addresses_given = true;
+                          })},
         {"gateway", read_text("an IPv4 address",
                               [&c](const std::string& text) -> outcome {
                                   c.gateway = parse_ipv4(text);

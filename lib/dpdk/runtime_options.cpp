@@ -73,6 +73,7 @@ outcome runtime_options::set_addresses(std::span<const std::string> texts) {
         parsed.push_back(*one);
     }
     values_->stack.addresses = std::move(parsed);
+    values_->stack.addresses_given = true;
     return true;
 }
 
@@ -122,7 +123,7 @@ const std::vector<std::uint16_t>& runtime_options::listen() const {
 }
 
 bool runtime_options::addresses_given() const {
-    return values_->stack.addresses != config::built_in().stack.addresses;
+    return values_->stack.addresses_given;
 }
 
 std::uint32_t runtime_options::workers() const {

@@ -131,6 +131,7 @@ ring_pair = true
     ASSERT_TRUE(done) << done.error();
     configuration expected;
     expected.stack.addresses = {{{{0xc0000202}, 24}, 0}, {{{0xc6336402}, 25}, 1}};
+    expected.stack.addresses_given = true;
     expected.stack.gateway = ipv4_address{0xc0000201};
     expected.stack.listen = {80, 8080};
     expected.stack.workers = 3;

@@ -139,6 +139,11 @@ TEST(app_options, built_in_yields_to_driver_to_config_to_sysctl_file_to_command_
     EXPECT_EQ(to_string(without.values().stack.addresses.at(0).prefix.address), "10.0.0.12");
 }
 
+TEST(app_options, an_address_counts_as_given_also_when_it_is_the_built_in_one) {
+    EXPECT_FALSE(run({}).options.addresses_given());
+    EXPECT_TRUE(run({"--address", "10.0.0.2/24"}).options.addresses_given());
+}
+
 TEST(app_options, repeatable_options_collect) {
     const run r({"--address", "10.0.0.2/24", "--address=10.1.0.2/24@1", "--listen", "80",
                  "--listen", "81", "--set", "net.ipv4.tcp_sack=0", "--set", "lastack.drain_ms=1"});
