@@ -5,6 +5,7 @@
 #include <rte_memory.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "both_ends.hpp"
 #include "bulk.hpp"
@@ -38,6 +39,9 @@ void latency_figures(figures& f, const look& first, const look& last) {
     histogram::counts between = last.latency;
     for (std::size_t i = 0; i < between.size(); ++i) {
         between[i] -= first.latency[i];
+    }
+    if (std::ranges::all_of(between, [](std::uint64_t n) { return n == 0; })) {
+        return;  // a server measures none
     }
     const auto us = [&](double share) {
         return static_cast<double>(histogram::percentile(between, share)) / 1000;
