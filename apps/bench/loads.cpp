@@ -133,8 +133,10 @@ subject throughput_subject() {
                 ->check(CLI::Range(576, 9000));
         },
         [](lastack::runtime& rt, load& l) { return run_both<sink_server, source_client>(rt, l); },
-        [](figures& f, const load&, const look& a, const look& b) {
-            f[figure::gbit_per_s] = per_second(a.octets, b.octets, a, b) * 8 / 1e9;
+        [](figures& f, const load& l, const look& a, const look& b) {
+            if (l.here != role::client) {  // which receives nothing
+                f[figure::gbit_per_s] = per_second(a.octets, b.octets, a, b) * 8 / 1e9;
+            }
             common_figures(f, a, b);
         }};
 }
