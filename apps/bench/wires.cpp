@@ -93,6 +93,9 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
     l.server.port = options.listen().front();
     l.client_addresses = options.addresses(client_port);
     l.workers = options.workers();
+    if (l.steered && (!both_here || l.workers == 1)) {
+        return failure{"--steered needs --wire ring and --workers 2 or more"};
+    }
     const std::uint64_t stacks = std::uint64_t{l.workers} * (both_here ? 2 : 1);
     const std::uint64_t records =
         l.here == role::client ? 65536 : l.time_wait * (both_here ? 2 : 1);

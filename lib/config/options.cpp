@@ -54,7 +54,7 @@ constexpr std::array table{
            "Linux. A listener may have its own."},
     option{"lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
            "Records reserved at start, over all cores, for TIME_WAIT and closed connections in "
-           "FIN_WAIT_2; each takes 39.2 octets."},
+           "FIN_WAIT_2; each takes 39.7 octets."},
     option{"lastack.ts_missing", &s::ts_missing, "", 0, 0, live,
            "What to do with segments that lack negotiated timestamps: accept (as Linux) or drop "
            "(RFC 7323)."},
@@ -132,7 +132,8 @@ constexpr std::array table{
            "Retransmissions of a SYN before its timeout begins to double."},
     option{"net.ipv4.tcp_syn_retries", &s::tcp_syn_retries, "retries", 1, 127, live,
            "Retransmissions of a SYN before connect() fails, as a measure of time: what they take "
-           "if each timeout doubles; 6 is 127 seconds."},
+           "if each timeout doubles; 6 is 127 seconds, and the first timeout after that ends it "
+           "(131)."},
     option{"net.ipv4.tcp_synack_retries", &s::tcp_synack_retries, "retries", 0, 255, live,
            "Retransmissions of a SYN-ACK before a handshake is forgotten."},
     option{"net.ipv4.tcp_timestamps", &s::tcp_timestamps, "", 0, 2, live,

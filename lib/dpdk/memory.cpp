@@ -15,6 +15,8 @@ namespace {
 // Mbufs that a mempool keeps for an lcore, which may hold 1.5 times that: the most there can be.
 // What is beyond goes through the pool's ring and comes back cold, or another lcore's.
 constexpr std::uint32_t cache = RTE_MEMPOOL_CACHE_MAX_SIZE;
+// Of the small pools, of which other lcores that free a worker's frames must not keep too many.
+constexpr std::uint32_t small_cache = 256;
 constexpr std::uint32_t burst = 64;
 constexpr std::uint16_t data_room = RTE_MBUF_DEFAULT_BUF_SIZE;
 constexpr std::uint16_t control_room = RTE_PKTMBUF_HEADROOM + 128;
@@ -68,16 +70,19 @@ pool_plan plan_pools(const config::configuration& c, std::uint32_t ports) {
 result<std::vector<stack::pools>, std::string> make_pools(const pool_plan& plan, bool share_data) {
     std::vector<stack::pools> pools;
     for (std::uint32_t worker = 0; worker < plan.workers; ++worker) {
-        const auto make = [worker](const char* name, std::uint32_t count, std::uint16_t room) {
-            return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cache, 0,
-                                           room, SOCKET_ID_ANY);
+        const auto make = [worker](const char* name, std::uint32_t count, std::uint32_t cached,
+                                   std::uint16_t room) {
+            return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cached,
+                                           0, room, SOCKET_ID_ANY);
         };
         rte_mempool* const data =
             share_data && worker > 0
                 ? pools[0].data
-                : make("lastack_data", plan.data * (share_data ? plan.workers : 1), data_room);
-        const stack::pools made{data, make("lastack_control", plan.control, control_room),
-                                make("lastack_indirect", plan.indirect, 0)};
+                : make("lastack_data", plan.data * (share_data ? plan.workers : 1), cache,
+                       data_room);
+        const stack::pools made{data,
+                                make("lastack_control", plan.control, small_cache, control_room),
+                                make("lastack_indirect", plan.indirect, small_cache, 0)};
         if (made.data == nullptr || made.control == nullptr || made.indirect == nullptr) {
             return failure{"mbuf pools do not fit into EAL's memory: they need " +
                            plan.arithmetic() +

@@ -14,9 +14,10 @@ struct time_wait_entry {
     seq32 snd_nxt;
     seq32 rcv_nxt;
     std::uint32_t ts_recent = 0;
-    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled; the lowest bit is lost
+    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled; two low bits are lost
     bool timestamps = false;   // the connection had them
     bool ts_strict = false;    // only timestamps tell older text from newer (R69)
+    bool ts_plain = false;     // its timestamps have no offset (tcp_timestamps=2)
     bool fin_wait_2 = false;   // the peer's FIN is still to come (R60)
     bool parked = false;       // TIME_WAIT: a new incarnation is being opened (R49)
     bool waiter = false;       // FIN_WAIT_2: somebody is to be told when it ends

@@ -4,7 +4,8 @@
 //
 //     head  0    8 x 16-bit tags (0: the slot is free)
 //           16   8 x 32-bit meta
-//           48   8 x 16-bit window, as last advertised, with ts_strict as its lowest bit
+//           48   8 x 16-bit window, as last advertised, but for its lowest bits: ts_strict,
+//           ts_plain
 //     meta  0..20   deadline, in coarse ticks of 16 ms, modulo 2^21
 //           21..24  lane: which of the 16 kinds of waiting
 //           25      timestamps         26  fin_wait_2

@@ -16,11 +16,10 @@ namespace lastack::flow {
 
 // How a record waits.
 struct waiting {
-    milliseconds length{};          // of its present state
-    std::uint8_t tos = 0;           // of what is sent from it (R51)
-    milliseconds time_wait{};       // of FIN_WAIT_2: the length of the TIME_WAIT that follows
-    std::uint8_t wscale = 0;        // of FIN_WAIT_2: the shift of the record's window
-    bool plain_timestamps = false;  // its connection's had no offset (tcp_timestamps=2)
+    milliseconds length{};     // of its present state
+    std::uint8_t tos = 0;      // of what is sent from it (R51)
+    milliseconds time_wait{};  // of FIN_WAIT_2: the length of the TIME_WAIT that follows
+    std::uint8_t wscale = 0;   // of FIN_WAIT_2: the shift of the record's window
 
     constexpr waiting() = default;
     constexpr waiting(milliseconds l, std::uint8_t t = 0, milliseconds then = {})

@@ -133,7 +133,9 @@ class time_wait_slots {
   private:
     static constexpr std::size_t rcv_nxt_at = 0;
     static constexpr std::size_t ts_recent_at = 4;
-    static constexpr std::uint16_t ts_strict_bit = 1;  // in the window
+    static constexpr std::uint16_t ts_strict_bit = 1;  // in the window, as the next
+    static constexpr std::uint16_t ts_plain_bit = 2;
+    static constexpr std::uint16_t window_mask = 0xfffc;
 
     // Where the parts of a bucket's bodies begin.
     static constexpr auto places(bool of_front) {
@@ -184,8 +186,9 @@ time_wait_entry<Key> time_wait_slots<Key>::read(std::uint32_t slot) const {
     e.rcv_nxt.raw = load<std::uint32_t>(back(slot) + rcv_nxt_at);
     e.ts_recent = load<std::uint32_t>(back(slot) + ts_recent_at);
     const std::uint16_t window = head(slot / ways).windows[slot % ways];
-    e.window = static_cast<std::uint16_t>(window & ~ts_strict_bit);
+    e.window = static_cast<std::uint16_t>(window & window_mask);
     e.ts_strict = (window & ts_strict_bit) != 0;
+    e.ts_plain = (window & ts_plain_bit) != 0;
     e.timestamps = (m & time_wait_meta::timestamps) != 0;
     e.fin_wait_2 = (m & time_wait_meta::fin_wait_2) != 0;
     e.parked = !e.fin_wait_2 && (m & time_wait_meta::held) != 0;
@@ -202,7 +205,8 @@ void time_wait_slots<Key>::write(std::uint32_t slot, const time_wait_entry<Key>&
     store(back(slot) + rcv_nxt_at, e.rcv_nxt.raw);
     store(back(slot) + ts_recent_at, e.ts_recent);
     head(slot / ways).windows[slot % ways] =
-        static_cast<std::uint16_t>((e.window & ~ts_strict_bit) | (e.ts_strict ? ts_strict_bit : 0));
+        static_cast<std::uint16_t>((e.window & window_mask) | (e.ts_strict ? ts_strict_bit : 0) |
+                                   (e.ts_plain ? ts_plain_bit : 0));
 }
 
 template <class Key>

@@ -45,12 +45,7 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) 
     take_rtt(c, s);
     c.snd.drop(octets);
     c.snd_una = s.ack;
-    if (c.records != npos) {
-        records_[c.records].acknowledge(c.snd_una);
-        if (records_[c.records].empty()) {
-            forget_records(c);
-        }
-    }
+    forget_records_acknowledged(c);
     c.retries = 0;
     c.backoff = 0;
     c.soft_error = 0;

@@ -146,15 +146,10 @@ flow::time_wait_entry<flow::key4> engine::record_of(tcb& c) {
         std::min<std::uint32_t>(receive_window(c) >> c.rcv_wscale, 65535));
     e.timestamps = c.timestamps;
     e.ts_strict = c.ts_strict;
+    e.ts_plain = c.timestamps && c.ts_offset == 0;
     e.reuse_addr = c.sharing.addr;
     e.reuse_port = c.sharing.port;
     return e;
-}
-
-flow::waiting engine::waiting_of(const tcb& c, milliseconds length) {
-    flow::waiting w{length, c.tos};
-    w.plain_timestamps = c.timestamps && c.ts_offset == 0;
-    return w;
 }
 
 void engine::erase_record(flow::time_wait_slot slot, const flow::key4& key) {
@@ -215,7 +210,7 @@ void engine::enter_time_wait(tcb& c) {
         send_ack(c);  // of the peer's FIN, when the ACK of ours came in the same burst
     }
     const std::uint32_t length_ms = c.time_wait_ms != 0 ? c.time_wait_ms : settings_.time_wait_ms;
-    const bool kept = enter_record(c.hash, record_of(c), waiting_of(c, milliseconds{length_ms}));
+    const bool kept = enter_record(c.hash, record_of(c), {milliseconds{length_ms}, c.tos});
     if (kept) {
         counters_.add(counter::time_waited);
     }
@@ -248,8 +243,8 @@ void engine::enter_fin_wait_2(tcb& c) {
     if (e.waiter && !fin_wait_2_waiters_.insert(c.hash, c.socket)) {
         e.waiter = false;
     }
-    auto w = waiting_of(c, milliseconds{std::max(wanted_ms, rto_3_5)});
-    w.time_wait = milliseconds{c.time_wait_ms};
+    flow::waiting w{milliseconds{std::max(wanted_ms, rto_3_5)}, c.tos,
+                    milliseconds{c.time_wait_ms}};
     w.wscale = c.rcv_wscale;
     if (!enter_record(c.hash, e, w)) {
         if (e.waiter) {

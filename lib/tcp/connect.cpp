@@ -223,6 +223,10 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
         note_drop(event::rx_ts_missing);
         return;
     }
+    if (opens && c.syn_held) {  // SYNs cross (or the answer is a guess): nothing is being timed
+        c.syn_held = false;
+        c.rtt_timing = false;
+    }
     if (teardown::lookup(state::syn_sent, v.what).what != teardown::kind::transition) {
         note_drop(v.what);
     }
@@ -244,6 +248,7 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
         }
         c.snd_una = s.ack;
         c.snd_wl2 = s.ack;
+        forget_records_acknowledged(c);
         c.syn_unacked = false;
         disarm(c, deadline_bits::retransmit);
         c.retries = 0;
@@ -253,14 +258,13 @@ void engine::syn_sent_input(arrival& a, std::uint32_t index) {
         c.snd_wl2 = c.snd_una;
         c.retries = 0;
         c.backoff = 0;
-        c.syn_held = false;
         arm_rto(c);
     }
     if (apply(c, v.what, &a) && fast_open) {
         if (s.payload_length > 0) {
             accept_text(c, a, {});  // RFC 7413 4.2.2: the answer may come with the SYN-ACK
         }
-        resend_syn_text(c);
+        take_back_syn_text(c);
     }
 }
 

@@ -174,7 +174,6 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
     if (m == nullptr) {
         return;
     }
-    const flow::waiting& shared = time_wait_->waiting_of(slot);
     wire::tcp_segment s;
     s.seq = entry.snd_nxt;
     s.ack = entry.rcv_nxt;
@@ -182,10 +181,10 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
     s.window = entry.window;
     if (entry.timestamps) {
         s.options.has_timestamps = true;
-        s.options.tsval = timestamp_now(shared.plain_timestamps ? 0 : host_pair_offset(a.key));
+        s.options.tsval = timestamp_now(entry.ts_plain ? 0 : host_pair_offset(a.key));
         s.options.tsecr = entry.ts_recent;
     }
-    emit(a.key, s, m, 0, shared.tos);
+    emit(a.key, s, m, 0, time_wait_->waiting_of(slot).tos);
 }
 
 }  // namespace lastack::tcp

@@ -334,7 +334,7 @@ class engine {
     void send_fast_open_syn(tcb& c);
     bool fast_open_tried(const tcb& c) const;
     void fast_open_answered(tcb& c, const arrival& a);
-    void resend_syn_text(tcb& c);
+    void take_back_syn_text(tcb& c);
     bool may_open_without_cookie() const;
     std::uint32_t syn_text_max(const tcb& c) const;
     std::uint64_t hash_of_server(const tcb& c) const { return hash_(c.key.remote.bits, 0); }
@@ -458,7 +458,6 @@ class engine {
     bool enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::key4>& e,
                       const flow::waiting& w);
     flow::time_wait_entry<flow::key4> record_of(tcb& c);
-    static flow::waiting waiting_of(const tcb& c, milliseconds length);
     void release_connection(tcb& c);
     void free_connection(tcb& c, close_outcome outcome);
     void record_ended(const flow::time_wait_entry<flow::key4>& entry, close_outcome outcome);
@@ -501,6 +500,7 @@ class engine {
     std::uint32_t send_memory_max(const tcb& c) const;
     result<bool, call_error> check_sendable(const socket& s) const;
     bool room_for_record(tcb& c);
+    void forget_records_acknowledged(tcb& c);
     void forget_records(tcb& c);
     void note_written(tcb& c, send_options o);
 

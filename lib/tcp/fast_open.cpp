@@ -5,7 +5,8 @@
 // given one, holds the SYN back until there is text to go with it. The text stays in the send queue
 // as if it had been sent on an open connection: the queue begins behind the SYN, SND.NXT behind the
 // text. A SYN that comes again is plain, since what was lost may have been lost for the option or
-// the text; and what the SYN-ACK leaves unacknowledged is lost, and sent at once.
+// the text; and what the SYN-ACK leaves unacknowledged counts as never sent: it goes out with the
+// ACK, as far as the window lets it.
 //
 // RFC 7413 4.1.3.1: the server is also left alone for a while once such SYNs have been lost twice
 // running.
@@ -64,9 +65,10 @@ void engine::send_fast_open_syn(tcb& c) {
     const cookie_cache::entry* const server = server_of(c);
     const wire::fast_open_cookie cookie =
         server != nullptr ? server->cookie : wire::fast_open_cookie{};
-    const bool with_option = !may_open_without_cookie();
+    const bool allowed = (settings_.tcp_fastopen & bits::client) != 0;
+    const bool with_option = allowed && !may_open_without_cookie();
     std::uint32_t text = 0;
-    if (!with_option || cookie.octets > 0) {
+    if (allowed && (!with_option || cookie.octets > 0)) {
         const seq32 begin = c.snd_una + 1;
         text = std::min(c.snd.octets(), syn_text_max(c));
         text = static_cast<std::uint32_t>(distance(begin, record_bound(c, begin, begin + text)));
@@ -120,6 +122,7 @@ void engine::fast_open_answered(tcb& c, const arrival& a) {
     c.snd.drop(acked);
     if (acked < sent) {
         counters_.add(counter::fast_open_active_fail);
+        counters_.add(counter::tcp_retrans_segs);
     } else if (sent > 0) {
         counters_.add(counter::fast_open_active);
         c.syn_text_acked = true;
@@ -127,19 +130,13 @@ void engine::fast_open_answered(tcb& c, const arrival& a) {
     tell_writable(c);
 }
 
-// What the SYN-ACK has left unacknowledged is sent again, in one go and no later than the ACK; from
-// then on it is in flight as if it had been sent once.
-void engine::resend_syn_text(tcb& c) {
-    if (c.snd_una == c.snd_nxt) {
-        return;
+// What the SYN-ACK has left unacknowledged counts as never sent: it leaves with this turn's output,
+// as far as the window of the SYN-ACK lets it.
+void engine::take_back_syn_text(tcb& c) {
+    if (c.snd_una != c.snd_nxt) {
+        c.snd_nxt = c.snd_una;
+        make_ready(c);
     }
-    c.recovery = recovery_state::loss;
-    c.recover = c.snd_nxt;
-    c.high_rxt = c.snd_una;
-    while (retransmit_next(c, false)) {
-    }
-    c.recovery = recovery_state::open;
-    make_ready(c);
 }
 
 }  // namespace lastack::tcp

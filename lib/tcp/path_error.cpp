@@ -30,7 +30,7 @@ void engine::path_failed(const flow::key4& quoted, seq32 quoted_seq, const path_
             c.recover = c.snd_nxt;
             c.high_rxt = c.snd_una;
             make_ready(c);
-        } else if (narrower && c.st == state::syn_sent && fast_open_tried(c)) {
+        } else if (narrower && c.st == state::syn_sent && !c.syn_held && fast_open_tried(c)) {
             resend_syn(c);
         }
         return;

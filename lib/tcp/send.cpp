@@ -43,6 +43,15 @@ bool engine::room_for_record(tcb& c) {
     return !records_[c.records].full();
 }
 
+void engine::forget_records_acknowledged(tcb& c) {
+    if (c.records != npos) {
+        records_[c.records].acknowledge(c.snd_una);
+        if (records_[c.records].empty()) {
+            forget_records(c);
+        }
+    }
+}
+
 void engine::forget_records(tcb& c) {
     if (c.records != npos) {
         records_.give_back(std::exchange(c.records, npos));

@@ -375,6 +375,60 @@ TEST(fast_open, turning_it_off_forgets_the_cookies) {
     EXPECT_EQ(held.heard(), "P. 1:6(5) ack 1");
 }
 
+TEST(fast_open, turned_off_while_its_syn_is_held_it_asks_for_nothing) {
+    checked_scenario s;
+    learn_cookie(s);
+    remote& held = open_fast(s);
+    set_fast_open(s, 0);
+    s.send(held.id, "hello");
+    EXPECT_EQ(held.heard(), "S 0:1(0)");
+}
+
+TEST(fast_open, text_that_the_syn_ack_leaves_keeps_to_its_window) {
+    checked_scenario s;
+    learn_cookie(s);
+    remote& r = open_fast(s);
+    s.send(r.id, octets(1000));
+    EXPECT_EQ(r.heard(), "S 0:1001(1000) FO cookie01");
+    r.send(seg("S.").ack(1).window(100));
+    EXPECT_EQ(r.heard(), ". 1:101(100) ack 1");
+    remote& shut = open_fast(s);
+    s.send(shut.id, octets(1000));
+    EXPECT_EQ(shut.heard(), "S 0:1001(1000) FO cookie01");
+    shut.send(seg("S.").ack(1).window(0));
+    EXPECT_EQ(shut.heard(), ". 1:1(0) ack 1");
+}
+
+TEST(fast_open, a_record_that_the_syn_ack_acknowledges_takes_no_more_room) {
+    checked_scenario s;
+    learn_cookie(s);
+    remote& r = open_fast(s);
+    const std::string_view text = "one";
+    ASSERT_EQ(*s.calls().send(r.id, std::as_bytes(std::span(text.data(), text.size())),
+                              {.end_of_record = true}),
+              text.size());
+    s.turn();
+    EXPECT_EQ(r.heard(), "S 0:4(3) FO cookie01");
+    r.send(seg("S."));
+    EXPECT_EQ(r.heard(), ". 4:4(0) ack 1");
+    EXPECT_EQ(s.tcp().connection(r.id)->records, npos);
+}
+
+TEST(fast_open, a_guessed_syn_ack_ends_the_holding_of_a_syn) {
+    checked_scenario s;
+    learn_cookie(s);
+    remote& r = open_fast(s);
+    r.irs = s.tcp().connection(r.id)->snd_una.raw;
+    r.stack_port = s.tcp().connection(r.id)->key.local_port;
+    s.advance(100s);
+    r.send(seg("S.").seq(0).ack(1));
+    EXPECT_EQ(r.heard(), ". 1:1(0) ack 1");
+    EXPECT_EQ(*s.calls().syn_room(r.id), 0u);
+    EXPECT_LT(s.calls().info(r.id)->rto_us, 2000000u) << "nothing was timed";
+    s.send(r.id, "");
+    EXPECT_EQ(r.heard(), "");
+}
+
 TEST(fast_open, without_need_of_a_cookie_any_server_gets_text) {
     checked_scenario s(with_fast_open(5));
     remote& r = open_fast(s);

@@ -174,6 +174,24 @@ TEST(timestamps, of_a_record_go_on_when_the_mode_changes) {
     }
 }
 
+TEST(timestamps, of_a_record_have_no_offset_of_others_that_wait_with_it) {
+    scenario_options o;
+    o.settings.tcp_timestamps = 2;
+    checked_scenario s{o};
+    for (int i = 1; i < 30; ++i) {  // more lengths than there are lanes
+        remote& r = s.make_established({.timestamps = false});
+        ASSERT_TRUE(s.calls().set_linger2(r.id, 60 + i));
+        s.close(r.id);
+        r.send(seg("."));
+    }
+    remote& r = s.make_time_wait({.timestamps = true});
+    const std::uint32_t last = r.last().tcp.options.tsval;
+    r.heard();
+    r.send(seg("F.").seq(1));
+    ASSERT_EQ(r.heard_segments().size(), 1u);
+    EXPECT_EQ(r.last().tcp.options.tsval, last);
+}
+
 TEST(timestamps, sack_blocks_find_room_beside_them) {
     checked_scenario s;
     remote& r = s.make_established(stamped());

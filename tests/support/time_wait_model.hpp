@@ -52,9 +52,10 @@ time_wait_entry<Key> entry_of(std::uint32_t n) {
     e.snd_nxt = {n * 3};
     e.rcv_nxt = {n * 5};
     e.ts_recent = n * 7;
-    e.window = static_cast<std::uint16_t>(n * 22);
+    e.window = static_cast<std::uint16_t>(n * 24);
     e.timestamps = (n & 1) != 0;
     e.ts_strict = n % 3 == 0;
+    e.ts_plain = n % 5 == 0;
     e.fin_wait_2 = (n & 2) != 0;
     e.parked = !e.fin_wait_2 && (n & 4) != 0;
     e.waiter = e.fin_wait_2 && (n & 4) != 0;
