@@ -94,7 +94,7 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
     l.client_addresses = options.addresses(client_port);
     l.workers = options.workers();
     if (l.steered && (!both_here || l.workers == 1)) {
-        return failure{"--steered needs --wire ring and --workers 2 or more"};
+        return failure{std::string("--steered needs --wire ring and --workers 2 or more")};
     }
     const std::uint64_t stacks = std::uint64_t{l.workers} * (both_here ? 2 : 1);
     const std::uint64_t records =
