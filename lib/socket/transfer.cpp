@@ -174,8 +174,8 @@ int table::send_with_syn(int fd, vector_cursor& from, int flags, const sockaddr*
     if (std::exchange(d.deferred, false)) {
         const auto room = calls_.syn_room(d.conn);
         const std::size_t behind = from.limit(room ? *room : 0);
-        // What does not go with the SYN continues the write: its end is not here.
-        taken = copy_in(d, from, behind > 0 ? (flags & ~MSG_EOR) | MSG_MORE : flags);
+        // What does not go with the SYN comes later: the record does not end here.
+        taken = copy_in(d, from, behind > 0 ? flags & ~MSG_EOR : flags);
         from.extend(behind);
         if (taken == 0) {
             (void)calls_.send(d.conn, std::span<const std::byte>{});  // the SYN goes alone

@@ -39,13 +39,13 @@ struct connection_options {
     // TCP_MAXSEG, 88 to 32767 octets: neither offered nor sent more than this; 0: what the path
     // takes.
     std::uint16_t mss_max = 0;
-    std::uint8_t syn_retries = 0;  // TCP_SYNCNT, 1 to 127; 0: net.ipv4.tcp_syn_retries
     // Octets of buffer memory, as tcp_rmem and tcp_wmem count it (SO_RCVBUF and SO_SNDBUF once
     // Linux has doubled them). 0: from the settings, growing by need.
     std::uint32_t receive_memory = 0;
     std::uint32_t send_memory = 0;
     bool no_delay = false;                      // TCP_NODELAY
     bool cork = false;                          // TCP_CORK
+    std::uint8_t syn_retries = 0;               // TCP_SYNCNT, 1 to 127; 0: by the setting
     keepalive_option keepalive{};               // SO_KEEPALIVE, TCP_KEEPIDLE, _INTVL, _CNT
     linger_option linger{};                     // SO_LINGER
     int linger2 = 0;                            // TCP_LINGER2, seconds (R61)

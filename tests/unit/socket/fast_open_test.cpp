@@ -106,6 +106,13 @@ TEST_F(fast_open_sockets, a_syn_takes_what_it_has_room_for) {
     EXPECT_EQ(answer(send_first(new_socket(), "")), "0");
 }
 
+TEST_F(fast_open_sockets, what_the_server_leaves_of_a_short_write_does_not_wait_for_more) {
+    allow(5);
+    const int fd = new_socket();
+    EXPECT_EQ(answer(send_first(fd, request, MSG_DONTWAIT)), "1420");
+    EXPECT_EQ(received().size(), 1420u);  // within 10 ms
+}
+
 TEST_F(fast_open_sockets, scattered_pieces_go_with_the_syn_together) {
     allow(5);
     const int fd = new_socket();
