@@ -70,8 +70,7 @@ client_base::client_base(load& l, unsigned worker)
 
 lastack::result<bool, std::string> client_base::on_start(local_stack& s) {
     know(s);
-    const auto* const server = load_->server_beside(tally_->worker);
-    beside_ = load_->steered ? nullptr : server;
+    beside_ = load_->steered ? nullptr : load_->server_beside(tally_->worker);
     return true;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // What one connection is made of, and who owns which part.
 //
-//   socket      what the application holds: handle, unread data, outcome. 96 B. Outlives the tcb.
+//   socket      what the application holds: handle, unread data, outcome. 72 B. Outlives the tcb.
 //   tcb         the protocol's part. Gone as soon as the connection is in TIME_WAIT or CLOSED.
 //   syn_record  a connection still in SYN_RECEIVED after a SYN to a listener: a flood of SYNs can
 //               take these, never tcbs.
