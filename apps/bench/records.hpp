@@ -5,12 +5,12 @@
 #include <cstdint>
 #include <cstring>
 
-#include "flow/keyed_hash.hpp"
+#include "flow/table_hash.hpp"
 #include "flow/tag_group.hpp"
 
 namespace bench {
 
-inline constexpr lastack::flow::keyed_hash hash(0x0123456789abcdef, 0xfedcba9876543210);
+inline const lastack::flow::table_hash hash(0x0123456789abcdef, 0xfedcba9876543210);
 inline constexpr std::uint16_t server_port = 80;
 inline constexpr std::uint16_t absent_port = 81;  // no record has it
 

@@ -20,7 +20,8 @@ namespace {
 constexpr std::uint32_t sweep_slice = 256;
 
 // A share of the secret for each use, so that what one hash gives away tells nothing of another.
-flow::keyed_hash derived_hash(const std::array<std::uint64_t, 2>& secret, std::uint64_t use) {
+template <class Hash = flow::keyed_hash>
+Hash derived_hash(const std::array<std::uint64_t, 2>& secret, std::uint64_t use) {
     const flow::keyed_hash parent{secret[0], secret[1]};
     return {parent(use, 0), parent(use, 1)};
 }
@@ -76,7 +77,7 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
                       e->room_for(cap_kind::orphans)};
     e->time_wait_->expect_length(seconds{s.tcp_fin_timeout});
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
-    e->hash_ = derived_hash(config.secret, 1);
+    e->hash_ = derived_hash<flow::table_hash>(config.secret, 1);
     e->isn_hash_ = derived_hash(config.secret, 2);
     e->wheel_.emplace(e->tcb_timers_, now.to_tick());
     e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());

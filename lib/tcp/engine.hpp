@@ -43,6 +43,7 @@
 #include "flow/keyed_hash.hpp"
 #include "flow/port_ledger.hpp"
 #include "flow/port_owners.hpp"
+#include "flow/table_hash.hpp"
 #include "flow/time_wait_table.hpp"
 #include "lastack/buffer.hpp"
 #include "lastack/local_stack.hpp"
@@ -337,7 +338,7 @@ class engine {
     void take_back_syn_text(tcb& c);
     bool may_open_without_cookie() const;
     std::uint32_t syn_text_max(const tcb& c) const;
-    std::uint64_t hash_of_server(const tcb& c) const { return hash_(c.key.remote.bits, 0); }
+    std::uint64_t hash_of_server(const tcb& c) const { return hash_({c.key.remote, {}, 0, 0}); }
     const cookie_cache::entry* server_of(const tcb& c) const {
         return cookies_.find(hash_of_server(c), c.key.remote);
     }
@@ -522,8 +523,8 @@ class engine {
     index_pool<reassembly> reassemblies_;
     index_pool<loss_record> losses_;
     index_pool<record_ends> records_;
-    flow::keyed_hash hash_{0, 0};
-    flow::keyed_hash isn_hash_{0, 0};
+    flow::table_hash hash_{0, 0};      // of what never leaves the process
+    flow::keyed_hash isn_hash_{0, 0};  // of what does
     cookie_cache cookies_;
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record

@@ -10,14 +10,14 @@
 #include <vector>
 
 #include "flow/connection_table.hpp"
-#include "flow/keyed_hash.hpp"
+#include "flow/table_hash.hpp"
 #include "flow/time_wait_table.hpp"
 
 namespace lastack::flow {
 namespace {
 
 constexpr std::size_t burst = 32;
-constexpr keyed_hash hash(1, 2);
+const table_hash hash(1, 2);
 constexpr milliseconds minute{60'000};
 
 key4 key_of(std::uint32_t n, std::uint16_t local_port, key4) {
