@@ -61,6 +61,7 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
     e.control_pool = config.memory.control;
     e.indirect_pool = config.memory.indirect;
     e.multi_segment_tx = config.port.multi_segment_tx;
+    e.checksum_tx = config.port.checksum_tx;
     e.pages = config.pages;
     e.caps = config.caps;
     e.secret = config.secret;

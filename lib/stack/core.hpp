@@ -159,7 +159,6 @@ class core {
     void send_packets(std::span<rte_mbuf* const> packets);
     void send_packet(rte_mbuf* packet);
     void send_frame(rte_mbuf* packet, const mac_address& to);
-    void finish_checksum(rte_mbuf* packet) const;
     void send_arp(const wire::arp_packet& packet);
     void announce();
     void neighbour_due(const ip::neighbour_event& e);

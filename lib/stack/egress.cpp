@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Packets out: next hop, neighbour, TCP checksum, Ethernet header, and the burst to the port.
+// Packets out: next hop, neighbour, Ethernet header, and the burst to the port.
 //
 // What the port does not take at once waits here for the next turn; only when that is full, too, is
 // a frame dropped, and TCP sends it again.
@@ -10,7 +10,6 @@
 #include "base/assert.hpp"
 #include "ip/arp.hpp"
 #include "stack/core.hpp"
-#include "wire/checksum.hpp"
 #include "wire/ethernet.hpp"
 #include "wire/ipv4.hpp"
 
@@ -18,7 +17,6 @@ namespace lastack::stack {
 namespace {
 
 constexpr std::uint16_t ip_header_bytes = wire::ipv4_header_bytes;
-constexpr std::uint16_t tcp_checksum_at = 16;
 
 std::uint8_t* ip_header(rte_mbuf* packet) {
     return rte_pktmbuf_mtod(packet, std::uint8_t*);
@@ -27,50 +25,28 @@ std::uint8_t* ip_header(rte_mbuf* packet) {
 }  // namespace
 
 void core::send_packets(std::span<rte_mbuf* const> packets) {
+    const tick now = now_.to_tick();
     for (rte_mbuf* packet : packets) {
-        finish_checksum(packet);
-        send_packet(packet);
+        const ipv4_address destination{load_be32(ip_header(packet) + 16)};
+        const hop& known = hop_of(destination);
+        if (known.destination == destination && known.made == now) [[likely]] {
+            send_frame(packet, known.mac);
+        } else {
+            send_packet(packet);
+        }
     }
-}
-
-// The TCP checksum field holds 0. Packets of the engine have no IP options.
-void core::finish_checksum(rte_mbuf* packet) const {
-    std::uint8_t* const ip = ip_header(packet);
-    std::uint8_t* const field = ip + ip_header_bytes + tcp_checksum_at;
-    auto sum =
-        wire::tcp_pseudo_header(ipv4_address{load_be32(ip + 12)}, ipv4_address{load_be32(ip + 16)},
-                                packet->pkt_len - ip_header_bytes);
-    if (config_.port.checksum_tx) {
-        packet->l2_len = wire::ethernet_header_bytes;
-        packet->l3_len = ip_header_bytes;
-        packet->l4_len = static_cast<std::uint64_t>(ip[ip_header_bytes + 12] >> 4) * 4;
-        packet->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
-        // The port adds the rest to the pseudo header's sum.
-        store_be16(field, sum.folded());
-        return;
-    }
-    sum.add({ip + ip_header_bytes, static_cast<std::size_t>(packet->data_len) - ip_header_bytes});
-    for (const rte_mbuf* m = packet->next; m != nullptr; m = m->next) {
-        sum.add({rte_pktmbuf_mtod(m, const std::uint8_t*), m->data_len});
-    }
-    store_be16(field, sum.value());
 }
 
 void core::send_packet(rte_mbuf* packet) {
     const ipv4_address destination{load_be32(ip_header(packet) + 16)};
-    hop& known = hop_of(destination);
-    if (known.destination == destination && known.made == now_.to_tick()) {
-        send_frame(packet, known.mac);
-        return;
-    }
     const auto route = routes_.lookup(destination);
     if (!route) {
         drop(packet, counter::ip_no_route);
         return;
     }
     if (const mac_address* mac = neighbours_.lookup(route->next_hop, now_)) {
-        known = {destination, now_.to_tick(), *mac};
-        send_frame(packet, known.mac);
+        hop_of(destination) = {destination, now_.to_tick(), *mac};
+        send_frame(packet, *mac);
         return;
     }
     const ip::hold_result held = neighbours_.hold(route->next_hop, packet, now_);

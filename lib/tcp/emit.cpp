@@ -4,12 +4,15 @@
 // Small payload is copied behind its header, larger payload is attached, so that the queue's buffer
 // is not copied; a port that sends only single mbufs gets copies. Control segments come from a pool
 // of their own, because a connection must be able to end when payload has taken all mbufs.
+#include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "base/byte_order.hpp"
 #include "tcp/engine.hpp"
+#include "wire/checksum.hpp"
 #include "wire/ipv4.hpp"
 
 namespace lastack::tcp {
@@ -90,12 +93,35 @@ std::uint32_t engine::timestamp_now(std::uint32_t offset) const {
     return now_tick_.raw + offset;
 }
 
+// Writes the TCP header and its checksum, or what the port wants to find there to compute it.
+void engine::write_tcp_header(std::uint8_t* at, const flow::key4& key, const tcp_segment& s,
+                              std::size_t length, rte_mbuf* m) const {
+    auto beside = wire::tcp_pseudo_header(key.local, key.remote, m->pkt_len - ip_header_bytes);
+    if (config_.checksum_tx) {
+        m->l2_len = RTE_ETHER_HDR_LEN;
+        m->l3_len = ip_header_bytes;
+        m->l4_len = length + std::size_t{4} * s.options.more_words;
+        m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+        wire::write_tcp(at, s);
+        store_be16(at + wire::tcp_checksum_offset, beside.folded());
+        return;
+    }
+    const auto headers = static_cast<std::uint16_t>(ip_header_bytes + length);
+    if (m->pkt_len > headers) {
+        beside.add({at + length, static_cast<std::size_t>(m->data_len - headers)});
+        for (const rte_mbuf* next = m->next; next != nullptr; next = next->next) {
+            beside.add({rte_pktmbuf_mtod(next, const std::uint8_t*), next->data_len});
+        }
+    }
+    wire::write_tcp(at, s, length, beside);
+}
+
 // Prepends the TCP and IPv4 headers and hands the packet on. `ttl` 0: ip_default_ttl.
 bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
                   std::uint8_t tos, bool dont_fragment) {
     s.source_port = key.local_port;
     s.destination_port = key.remote_port;
-    const auto header = static_cast<std::uint16_t>(wire::tcp_header_length(s.options));
+    const std::size_t header = wire::tcp_header_length(s.options);
     auto* at = reinterpret_cast<std::uint8_t*>(
         rte_pktmbuf_prepend(m, static_cast<std::uint16_t>(ip_header_bytes + header)));
     if (at == nullptr) {
@@ -112,7 +138,7 @@ bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8
     ip.protocol = ip_protocol_tcp;
     ip.dont_fragment = dont_fragment;
     wire::write_ipv4(at, ip);
-    wire::write_tcp(at + ip_header_bytes, s);
+    write_tcp_header(at + ip_header_bytes, key, s, header, m);
     counters_.add(counter::tcp_out_segs);
     out_[out_count_++] = m;
     if (out_count_ == out_.size()) {

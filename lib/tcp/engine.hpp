@@ -21,8 +21,8 @@
 //   socket_options.cpp  what it says of a connection, and asks about it
 //   info.cpp       what it may ask of a connection
 //
-// A packet leaves as an mbuf that begins with its IPv4 header; checksums, Ethernet and neighbours
-// are the stack's. The core copies new settings in between turns.
+// A packet leaves as an mbuf that begins with its IPv4 header, checksums done; Ethernet and
+// neighbours are the stack's. The core copies new settings in between turns.
 #pragma once
 
 #include <array>
@@ -91,6 +91,7 @@ struct engine_config {
     rte_mempool* control_pool = nullptr;
     rte_mempool* indirect_pool = nullptr;
     bool multi_segment_tx = false;
+    bool checksum_tx = false;  // the port computes IPv4 and TCP checksums
     page_size pages = page_size::huge;
     std::array<std::uint64_t, 2> secret{};
     // None where every tuple's answers come here; else connect() takes a port whose answers do.
@@ -413,6 +414,8 @@ class engine {
     void send_reset(tcb& c, teardown::event why);
     void answer_reset(const flow::key4& key, const wire::tcp_segment& s, std::uint8_t tos,
                       teardown::event why);
+    void write_tcp_header(std::uint8_t* at, const flow::key4& key, const wire::tcp_segment& s,
+                          std::size_t length, rte_mbuf* m) const;
     bool emit(const flow::key4& key, wire::tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
               std::uint8_t tos, bool dont_fragment = true);
     std::uint8_t sack_blocks(const tcb& c) const;

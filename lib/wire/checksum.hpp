@@ -22,6 +22,21 @@
 
 namespace lastack::wire {
 
+// A sum of words of 16 octets' places, any number of them side by side, brought down to one: each
+// fold adds the halves, whose carry comes back at the other end.
+constexpr std::uint16_t folded_sum(std::uint64_t s) {
+    s += std::rotl(s, 32);
+    auto half = static_cast<std::uint32_t>(s >> 32);
+    half += std::rotl(half, 16);
+    return static_cast<std::uint16_t>(half >> 16);
+}
+
+// Their sum, the carry coming back; 2^64 - 1 is 0, modulo 2^16 - 1 too.
+constexpr std::uint64_t end_around_sum(std::uint64_t a, std::uint64_t b) {
+    const bool carry = __builtin_add_overflow(a, b, &a);
+    return a + (carry ? 1 : 0);
+}
+
 class checksum {
   public:
     // Adds the next octets of the message.
@@ -34,30 +49,22 @@ class checksum {
         odd_ ^= (bytes.size() & 1) != 0;
     }
 
-    // Add a number as its octets in network order. Precondition: an even number of octets so far.
-    void add_be16(std::uint16_t v) { add_words(swap_be(v)); }
-    void add_be32(std::uint32_t v) { add_words(swap_be(v)); }
+    // Adds numbers of 16 or 32 bits, or a sum of such, as their octets in network order.
+    // Precondition: an even number of octets so far.
+    void add_be(std::uint64_t numbers) {
+        // 2^16 is 1 here, so eight bits to the left is every octet in the other's place.
+        add_words(std::endian::native == std::endian::big ? numbers : std::rotl(numbers, 8));
+    }
 
     // The sum so far, not complemented, in host order: what a NIC that completes a TCP checksum
     // wants to find in the field when only the pseudo header has been added.
-    std::uint16_t folded() const {
-        std::uint64_t s = sum_;
-        s = (s >> 32) + (s & 0xffffffff);
-        s = (s >> 32) + (s & 0xffffffff);
-        s = (s >> 16) + (s & 0xffff);
-        s = (s >> 16) + (s & 0xffff);
-        s = (s >> 16) + (s & 0xffff);
-        return swap_be(static_cast<std::uint16_t>(s));
-    }
+    std::uint16_t folded() const { return swap_be(folded_sum(sum_)); }
 
     // The checksum, in host order.
     std::uint16_t value() const { return static_cast<std::uint16_t>(~folded()); }
 
   private:
-    void add_words(std::uint64_t words) {
-        sum_ += words;
-        sum_ += sum_ < words ? 1 : 0;  // end-around carry; 2^64 - 1 is 0 modulo 2^16 - 1 too
-    }
+    void add_words(std::uint64_t words) { sum_ = end_around_sum(sum_, words); }
 
     // Below this the setting up of vectors costs more than it saves.
     static constexpr std::size_t wide_octets_min = 128;
@@ -70,7 +77,14 @@ class checksum {
 
 inline std::uint64_t checksum::sum(const std::uint8_t* p, std::size_t left) {
     std::uint64_t total = 0;
-    const auto add = [&total](std::uint64_t w) { total += w + (total + w < w ? 1 : 0); };
+    const auto add = [&total](std::uint64_t w) { total = end_around_sum(total, w); };
+    const auto add_next = [&](std::size_t words) {
+        for (std::size_t i = 0; i < words; ++i, p += 8) {
+            std::uint64_t w;
+            std::memcpy(&w, p, sizeof w);
+            add(w);
+        }
+    };
     if (left >= wide_octets_min) {
         // 32-bit halves in 64-bit lanes: no carry is lost before 2^32 of them. 16 octets are a
         // register everywhere; two pairs of sums keep the additions from waiting for each other.
@@ -96,10 +110,14 @@ inline std::uint64_t checksum::sum(const std::uint8_t* p, std::size_t left) {
         add(std::rotl(std::uint64_t{high[0]}, 32));
         add(std::rotl(std::uint64_t{high[1]}, 32));
     }
-    for (; left >= 8; left -= 8, p += 8) {
-        std::uint64_t w;
-        std::memcpy(&w, p, sizeof w);
-        add(w);
+    for (; left >= 32; left -= 32) {
+        add_next(4);
+    }
+    if ((left & 16) != 0) {
+        add_next(2);
+    }
+    if ((left & 8) != 0) {
+        add_next(1);
     }
     if ((left & 4) != 0) {
         std::uint32_t w;
@@ -134,10 +152,7 @@ inline constexpr std::uint8_t protocol_tcp = 6;
 inline checksum tcp_pseudo_header(ipv4_address source, ipv4_address destination,
                                   std::uint32_t length) {
     checksum c;
-    c.add_be32(source.bits);
-    c.add_be32(destination.bits);
-    c.add_be32(protocol_tcp);
-    c.add_be32(length);
+    c.add_be(std::uint64_t{source.bits} + destination.bits + protocol_tcp + length);
     return c;
 }
 inline checksum tcp_pseudo_header(const ipv6_address& source, const ipv6_address& destination,
@@ -145,8 +160,7 @@ inline checksum tcp_pseudo_header(const ipv6_address& source, const ipv6_address
     checksum c;
     c.add(source.bytes);
     c.add(destination.bytes);
-    c.add_be32(protocol_tcp);
-    c.add_be32(length);
+    c.add_be(std::uint64_t{protocol_tcp} + length);
     return c;
 }
 

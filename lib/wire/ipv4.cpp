@@ -50,13 +50,8 @@ std::uint16_t plain_header_checksum(const std::uint8_t* p) {
     std::uint32_t last;
     std::memcpy(words, p, sizeof words);
     std::memcpy(&last, p + sizeof words, sizeof last);
-    std::uint64_t sum = (words[0] >> 32) + (words[0] & 0xffffffff) + (words[1] >> 32) +
-                        (words[1] & 0xffffffff) + last;
-    sum = (sum >> 32) + (sum & 0xffffffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    return swap_be(static_cast<std::uint16_t>(~sum));
+    const std::uint64_t sum = end_around_sum(end_around_sum(words[0], words[1]), last);
+    return swap_be(static_cast<std::uint16_t>(~folded_sum(sum)));
 }
 
 std::uint16_t header_checksum(std::span<const std::uint8_t> header) {
@@ -147,14 +142,11 @@ std::size_t write_ipv4(std::uint8_t* out, const ipv4_header& h) {
     const std::uint32_t first = 0x45000000u | std::uint32_t{h.tos} << 16 | h.total_length;
     const std::uint32_t second = std::uint32_t{h.identification} << 16 | fragment;
     const std::uint32_t third = std::uint32_t{h.ttl} << 24 | std::uint32_t{h.protocol} << 16;
-    std::uint64_t sum = std::uint64_t{first} + second + third + h.source.bits + h.destination.bits;
-    sum = (sum >> 32) + (sum & 0xffffffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
-    sum = (sum >> 16) + (sum & 0xffff);
+    const std::uint64_t sum =
+        std::uint64_t{first} + second + third + h.source.bits + h.destination.bits;
     store_be32(out, first);
     store_be32(out + 4, second);
-    store_be32(out + 8, third | (~static_cast<std::uint32_t>(sum) & 0xffff));
+    store_be32(out + 8, third | static_cast<std::uint16_t>(~folded_sum(sum)));
     store_be32(out + 12, h.source.bits);
     store_be32(out + 16, h.destination.bits);
     return ipv4_header_bytes;

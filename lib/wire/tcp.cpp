@@ -134,40 +134,61 @@ std::size_t plain_options_length(const tcp_options& o) {
     return n;
 }
 
-std::uint8_t* put_word(std::uint8_t* p, std::uint32_t value) {
-    store_be32(p, value);
-    return p + 4;
-}
+// Writes words one behind the other, and sums them on the way: reading back what was just written,
+// in wider loads than the stores were, would wait for the stores.
+struct word_writer {
+    std::uint8_t* at;
+    std::uint64_t sum = 0;
+
+    void put(std::uint32_t value) {
+        store_be32(at, value);
+        sum += value;
+        at += 4;
+    }
+};
 
 // RFC 9293 3.1: the order is free; this one is Linux's (tcp_options_write), every option padded to
 // a multiple of four, so that a stranger cannot tell the two apart and fast paths match.
-void write_options(std::uint8_t* p, const tcp_options& o) {
+void write_options(word_writer& out, const tcp_options& o) {
     if (o.mss != 0) {
-        p = put_word(p, word(kind::mss, octets::mss, static_cast<std::uint8_t>(o.mss >> 8),
-                             static_cast<std::uint8_t>(o.mss)));
+        out.put(word(kind::mss, octets::mss, static_cast<std::uint8_t>(o.mss >> 8),
+                     static_cast<std::uint8_t>(o.mss)));
     }
     if (o.has_timestamps) {
-        p = put_word(p, o.sack_permitted ? word(kind::sack_permitted, octets::sack_permitted,
-                                                kind::timestamps, octets::timestamps)
-                                         : aligned_timestamps);
-        p = put_word(p, o.tsval);
-        p = put_word(p, o.tsecr);
+        out.put(o.sack_permitted ? word(kind::sack_permitted, octets::sack_permitted,
+                                        kind::timestamps, octets::timestamps)
+                                 : aligned_timestamps);
+        out.put(o.tsval);
+        out.put(o.tsecr);
     } else if (o.sack_permitted) {
-        p = put_word(p, word(kind::nop, kind::nop, kind::sack_permitted, octets::sack_permitted));
+        out.put(word(kind::nop, kind::nop, kind::sack_permitted, octets::sack_permitted));
     }
     if (o.has_wscale) {
-        p = put_word(p, word(kind::nop, kind::wscale, octets::wscale, o.wscale));
+        out.put(word(kind::nop, kind::wscale, octets::wscale, o.wscale));
     }
-    const std::size_t blocks = tcp_sack_blocks_written(o);
+    const std::size_t blocks = o.sack_count == 0 ? 0 : tcp_sack_blocks_written(o);
     if (blocks != 0) {
         const auto length =
             static_cast<std::uint8_t>(octets::sack_base + octets::sack_block * blocks);
-        p = put_word(p, word(kind::nop, kind::nop, kind::sack, length));
+        out.put(word(kind::nop, kind::nop, kind::sack, length));
         for (std::size_t i = 0; i < blocks; ++i) {
-            p = put_word(p, o.sack[i].left.raw);
-            p = put_word(p, o.sack[i].right.raw);
+            out.put(o.sack[i].left.raw);
+            out.put(o.sack[i].right.raw);
         }
     }
+}
+
+// The header with its checksum 0, and the sum of its words.
+std::uint64_t write_words(std::uint8_t* at, const tcp_segment& s, std::size_t header_length) {
+    word_writer out{at};
+    const auto words = static_cast<std::uint32_t>(header_length / 4 + s.options.more_words);
+    out.put(std::uint32_t{s.source_port} << 16 | s.destination_port);
+    out.put(s.seq.raw);
+    out.put(s.ack.raw);
+    out.put(words << 28 | std::uint32_t{s.flags} << 16 | s.window);
+    out.put(0);  // checksum, urgent pointer
+    write_options(out, s.options);
+    return out.sum;
 }
 
 }  // namespace
@@ -229,17 +250,14 @@ std::size_t tcp_header_length(const tcp_options& o) {
 
 std::size_t write_tcp(std::uint8_t* out, const tcp_segment& s) {
     const std::size_t header_length = tcp_header_length(s.options);
-    store_be16(out, s.source_port);
-    store_be16(out + 2, s.destination_port);
-    store_be32(out + 4, s.seq.raw);
-    store_be32(out + 8, s.ack.raw);
-    out[12] = static_cast<std::uint8_t>((header_length / 4 + s.options.more_words) << 4);
-    out[13] = s.flags;
-    store_be16(out + 14, s.window);
-    store_be16(out + tcp_checksum_offset, 0);
-    store_be16(out + 18, 0);  // urgent pointer
-    write_options(out + tcp_header_bytes, s.options);
+    write_words(out, s, header_length);
     return header_length;
+}
+
+void write_tcp(std::uint8_t* out, const tcp_segment& s, std::size_t header_length,
+               checksum beside) {
+    beside.add_be(write_words(out, s, header_length));
+    store_be16(out + tcp_checksum_offset, beside.value());
 }
 
 std::optional<fast_open_cookie> read_fast_open(std::span<const std::uint8_t> options) {

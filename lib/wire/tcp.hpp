@@ -20,6 +20,7 @@
 #include "base/counters.hpp"
 #include "base/seq32.hpp"
 #include "lastack/result.hpp"
+#include "wire/checksum.hpp"
 
 namespace lastack::wire {
 
@@ -128,5 +129,10 @@ std::size_t tcp_header_length(const tcp_options& options);
 // Writes the header, checksum 0, and returns its octets; `out` has room for
 // tcp_header_length(segment.options). header_length and payload_length are not read.
 std::size_t write_tcp(std::uint8_t* out, const tcp_segment& segment);
+
+// The same with the checksum. `header_length`: what tcp_header_length() says. `beside`: the sum of
+// all else that counts, which is the pseudo header and what follows the header.
+void write_tcp(std::uint8_t* out, const tcp_segment& segment, std::size_t header_length,
+               checksum beside);
 
 }  // namespace lastack::wire

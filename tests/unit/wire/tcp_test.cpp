@@ -368,4 +368,18 @@ RC_GTEST_PROP(tcp_write, what_is_written_reads_the_same_again, ()) {
     const auto again = parse_tcp(out, s.header_length + s.payload_length);
     RC_ASSERT(again.ok());
     RC_ASSERT(*again == s);
+
+    // And with its checksum, before some text.
+    const bytes text = *rc::gen::arbitrary<bytes>();
+    checksum beside = tcp_pseudo_header(ipv4_address{0xc0000201}, ipv4_address{0xc6336402},
+                                        static_cast<std::uint32_t>(out.size() + text.size()));
+    checksum whole = beside;
+    beside.add(text);
+    bytes summed(out.size());
+    write_tcp(summed.data(), s, summed.size(), beside);
+    whole.add(summed);
+    whole.add(text);
+    RC_ASSERT(whole.value() == 0);
+    summed[tcp_checksum_offset] = summed[tcp_checksum_offset + 1] = 0;
+    RC_ASSERT(summed == out);
 }
