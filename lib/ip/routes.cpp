@@ -26,13 +26,12 @@ std::optional<route_error> route_table::add_address(ipv4_prefix prefix) {
         return route_error::full;
     }
     addresses_[address_count_++] = prefix;
-    std::size_t at = own_slot(prefix.address);
-    while (!own_[at].is_any()) {
-        at = (at + 1) % own_.size();
-    }
-    own_[at] = prefix.address;
-    if (const auto broadcast = broadcast_of(prefix); broadcast && !is_broadcast(*broadcast)) {
-        broadcasts_[broadcast_count_++] = *broadcast;
+    taken_[slot_of(prefix.address)] = {prefix.address, use::ours};
+    if (const auto broadcast = broadcast_of(prefix)) {
+        taken& there = taken_[slot_of(*broadcast)];
+        if (there.what == use::none) {  // an address of ours stays one
+            there = {*broadcast, use::broadcast};
+        }
     }
     insert({prefix, {}, prefix.address});
     return std::nullopt;
@@ -78,16 +77,6 @@ std::optional<route> route_table::lookup(ipv4_address destination) const {
 
 bool route_table::is_on_link(ipv4_address a) const {
     return std::ranges::any_of(addresses(), [a](const ipv4_prefix& p) { return p.contains(a); });
-}
-
-bool route_table::is_broadcast(ipv4_address a) const {
-    const auto end = broadcasts_.begin() + static_cast<std::ptrdiff_t>(broadcast_count_);
-    return a.is_limited_broadcast() || std::find(broadcasts_.begin(), end, a) != end;
-}
-
-// RFC 1122 3.2.1.3: 0.0.0.0/8 is 'this host on this network' and never on the wire but to boot.
-bool route_table::is_host(ipv4_address a) const {
-    return a.bits >> 24 != 0 && !a.is_loopback() && !a.is_multicast() && !is_broadcast(a);
 }
 
 // Behind all that are as long, so that of two addresses in one prefix the first is the source.

@@ -4,7 +4,8 @@
 // One list of routes, longest prefix first: the prefixes of our own addresses are on-link, the
 // others name a gateway, and the default gateway is the route 0.0.0.0/0. A stack has a handful of
 // each and a connection asks once, so a scan beats a trie. Whether an address is ours is asked for
-// every packet: a hash set, with one word a slot. Filled at start; nothing allocates.
+// every packet, and so is whether its source can be somebody else's: a hash set of what cannot, our
+// addresses and the broadcast addresses of their prefixes. Filled at start; nothing allocates.
 #pragma once
 
 #include <array>
@@ -49,19 +50,17 @@ class route_table {
     // (nothing loops back here), any, loopback, multicast, broadcast.
     std::optional<route> lookup(ipv4_address destination) const;
 
-    bool is_local(ipv4_address a) const {
-        std::size_t at = own_slot(a);
-        while (own_[at] != a && !own_[at].is_any()) {
-            at = (at + 1) % own_.size();
-        }
-        return !a.is_any() && own_[at] == a;
-    }
+    bool is_local(ipv4_address a) const { return taken_[slot_of(a)].what == use::ours; }
     // Within the prefix of one of our addresses.
     bool is_on_link(ipv4_address a) const;
     // The limited broadcast, or that of one of our prefixes.
-    bool is_broadcast(ipv4_address a) const;
+    bool is_broadcast(ipv4_address a) const {
+        return a.is_limited_broadcast() || taken_[slot_of(a)].what == use::broadcast;
+    }
     // RFC 1122 3.2.1.3: may this be the source of a packet that we received?
-    bool is_valid_source(ipv4_address a) const { return is_host(a) && !is_local(a); }
+    bool is_valid_source(ipv4_address a) const {
+        return is_unicast(a) && taken_[slot_of(a)].what == use::none;
+    }
 
     std::span<const ipv4_prefix> addresses() const { return {addresses_.data(), address_count_}; }
 
@@ -71,20 +70,35 @@ class route_table {
         ipv4_address gateway{};  // any: on-link
         ipv4_address source{};
     };
-    // At most half full, so that a probe ends soon.
-    static constexpr std::size_t own_slots = std::size_t{2} * addresses_max;
-    static std::size_t own_slot(ipv4_address a) { return (a.bits * 0x9e3779b1u) >> (32 - 7); }
-    static_assert(own_slots == 1u << 7);
+    enum class use : std::uint8_t { none, ours, broadcast };
+    struct taken {
+        ipv4_address address{};
+        use what = use::none;
+    };
+    // An address and a broadcast for each: at most half full, so that a probe ends soon.
+    static constexpr unsigned taken_bits = 8;
+    static_assert(1u << taken_bits == 4 * addresses_max);
 
-    bool is_host(ipv4_address a) const;
+    // Where the address is; else the free slot where its probe ends.
+    std::size_t slot_of(ipv4_address a) const {
+        std::size_t at = (a.bits * 0x9e3779b1u) >> (32 - taken_bits);
+        while (taken_[at].address != a && taken_[at].what != use::none) {
+            at = (at + 1) % taken_.size();
+        }
+        return at;
+    }
+    // RFC 1122 3.2.1.3: 0.0.0.0/8 is 'this host on this network' and never on the wire but to boot.
+    static constexpr bool is_unicast(ipv4_address a) {
+        return a.bits >> 24 != 0 && !a.is_loopback() && !a.is_multicast() &&
+               !a.is_limited_broadcast();
+    }
+    bool is_host(ipv4_address a) const { return is_unicast(a) && !is_broadcast(a); }
     void insert(const row& r);
     std::span<const row> rows() const { return {routes_.data(), route_count_}; }
 
-    std::array<ipv4_address, own_slots> own_{};  // open addressing; the any-address: empty
-    std::array<ipv4_address, addresses_max> broadcasts_{};  // of our prefixes, each once
+    std::array<taken, 1u << taken_bits> taken_{};  // open addressing
     std::array<ipv4_prefix, addresses_max> addresses_{};
     std::array<row, routes_max> routes_{};
-    std::size_t broadcast_count_ = 0;
     std::size_t address_count_ = 0;
     std::size_t route_count_ = 0;
 };

@@ -149,7 +149,7 @@ class core {
     // ingress.cpp
     void input_burst(std::span<rte_mbuf* const> frames);
     bool parse_frame(rte_mbuf* frame, tcp::arrival& into);
-    bool parse_packet(rte_mbuf* frame, tcp::arrival& into);
+    bool parse_packet(rte_mbuf* frame, std::span<const std::uint8_t> front, tcp::arrival& into);
     void arp_input(rte_mbuf* frame);
     void icmp_input(rte_mbuf* frame, std::uint16_t at, std::uint32_t octets);
     void drop(rte_mbuf* frame, counter why);

@@ -25,6 +25,10 @@ std::span<const std::uint8_t> first_piece(const rte_mbuf* frame) {
 
 // Adds `octets` of the frame from `at` on.
 void add_octets(wire::checksum& sum, const rte_mbuf* m, std::uint32_t at, std::uint32_t octets) {
+    if (at + octets <= m->data_len) [[likely]] {
+        sum.add({rte_pktmbuf_mtod_offset(m, const std::uint8_t*, at), octets});
+        return;
+    }
     for (; m != nullptr && octets > 0; m = m->next) {
         if (at >= m->data_len) {
             at -= m->data_len;
@@ -87,23 +91,24 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
 
 // Returns true for a TCP segment to one of our addresses; consumes every other frame.
 bool core::parse_frame(rte_mbuf* frame, tcp::arrival& into) {
-    wire::ethernet_header ethernet;
-    if (!wire::parse_ethernet_into(first_piece(frame), ethernet)) {
+    const std::span<const std::uint8_t> front = first_piece(frame);
+    if (front.size() < wire::ethernet_header_bytes) {
         drop(frame, counter::drop_frame_short);
         return false;
     }
-    const bool to_us = ethernet.destination == config_.port.mac;
-    if (!to_us && !ethernet.destination.is_multicast()) {
+    const wire::ethernet_view ethernet{front.data()};
+    const bool to_us = ethernet.is_to(config_.port.mac);
+    if (!to_us && !ethernet.is_to_group()) {
         drop(frame, counter::drop_not_for_us);
         return false;
     }
-    switch (ethernet.type) {
+    switch (ethernet.type()) {
         case wire::ethertype::ipv4:
             if (!to_us) {
                 not_ours(frame, counter::drop_not_for_us);
                 return false;
             }
-            return parse_packet(frame, into);
+            return parse_packet(frame, front, into);
         case wire::ethertype::arp:
             arp_input(frame);
             return false;
@@ -117,14 +122,14 @@ bool core::parse_frame(rte_mbuf* frame, tcp::arrival& into) {
     }
 }
 
-bool core::parse_packet(rte_mbuf* frame, tcp::arrival& into) {
+bool core::parse_packet(rte_mbuf* frame, std::span<const std::uint8_t> front, tcp::arrival& into) {
     constexpr std::uint16_t ip_at = wire::ethernet_header_bytes;
     const bool hardware = config_.port.checksum_rx;
     const bool ip_good =
         hardware && (frame->ol_flags & RTE_MBUF_F_RX_IP_CKSUM_MASK) == RTE_MBUF_F_RX_IP_CKSUM_GOOD;
     wire::ipv4_header ip;
     if (const auto reject = wire::parse_ipv4_into(
-            first_piece(frame).subspan(ip_at), frame->pkt_len - ip_at,
+            front.subspan(ip_at), frame->pkt_len - ip_at,
             ip_good ? wire::checksum_check::done_by_hardware : wire::checksum_check::verify, ip)) {
         drop(frame, wire::to_counter(*reject));
         return false;
@@ -166,8 +171,7 @@ bool core::parse_packet(rte_mbuf* frame, tcp::arrival& into) {
         }
     }
     wire::tcp_segment& segment = into.segment;
-    if (const auto reject =
-            wire::parse_tcp_into(first_piece(frame).subspan(l4_at), l4_octets, segment)) {
+    if (const auto reject = wire::parse_tcp_into(front.subspan(l4_at), l4_octets, segment)) {
         drop(frame, wire::to_counter(*reject));
         return false;
     }

@@ -43,7 +43,9 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) 
         c.cc.on_ack(octets, flight, c.mss, now_);
     }
     take_rtt(c, s);
-    c.snd.drop(octets);
+    if (octets > 0) {
+        c.snd.drop(octets);
+    }
     c.snd_una = s.ack;
     forget_records_acknowledged(c);
     c.retries = 0;

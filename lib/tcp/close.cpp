@@ -58,7 +58,35 @@ counter abort_counter(close_outcome outcome) {
     }
 }
 
+constexpr action rare_answers = action::send_syn | action::send_syn_ack |
+                                action::send_challenge_ack | action::send_duplicate_ack |
+                                action::send_reset | action::answer_reset;
+
 }  // namespace
+
+// What is sent at once and seldom.
+void engine::answer(tcb& c, event e, const arrival* a, action todo) {
+    if (has(todo, action::send_syn)) {
+        send_syn(c);
+    }
+    if (has(todo, action::send_syn_ack)) {
+        send_control(c, c.snd_una, wire::tcp_flags::syn | wire::tcp_flags::ack);
+    }
+    if (has(todo, action::send_challenge_ack)) {
+        send_challenge_ack(c);
+    }
+    if (has(todo, action::send_duplicate_ack)) {
+        send_duplicate_ack(
+            c, a->segment,
+            e == event::rx_paws_reject ? counter::ack_skipped_paws : counter::ack_skipped_seq);
+    }
+    if (has(todo, action::send_reset)) {
+        send_reset(c, e);
+    }
+    if (has(todo, action::answer_reset)) {
+        answer_reset(c.key, a->segment, a->tos, e);
+    }
+}
 
 bool engine::apply(tcb& c, event e, const arrival* a) {
     const teardown::cell& cell = teardown::lookup(c.st, e);
@@ -77,12 +105,6 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
     if (todo == action::none) {
         return true;
     }
-    if (has(todo, action::send_syn)) {
-        send_syn(c);
-    }
-    if (has(todo, action::send_syn_ack)) {
-        send_control(c, c.snd_una, wire::tcp_flags::syn | wire::tcp_flags::ack);
-    }
     if (has(todo, action::queue_fin)) {
         c.fin_queued = true;
         make_ready(c);
@@ -100,19 +122,8 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
             make_ready(c);
         }
     }
-    if (has(todo, action::send_challenge_ack)) {
-        send_challenge_ack(c);
-    }
-    if (has(todo, action::send_duplicate_ack)) {
-        send_duplicate_ack(
-            c, a->segment,
-            e == event::rx_paws_reject ? counter::ack_skipped_paws : counter::ack_skipped_seq);
-    }
-    if (has(todo, action::send_reset)) {
-        send_reset(c, e);
-    }
-    if (has(todo, action::answer_reset)) {
-        answer_reset(c.key, a->segment, a->tos, e);
+    if (has(todo, rare_answers)) {
+        answer(c, e, a, todo);
     }
     if (has(todo, action::tell_opened)) {
         if (socket* s = socket_of(c)) {

@@ -68,20 +68,23 @@ void engine::no_connection(const arrival& a) {
 }
 
 void engine::listen_input(arrival& a, listener_id id) {
-    teardown::connection_view view;
-    view.st = state::listen;
-    const teardown::verdict v = teardown::classify(view, a.segment);
-    const teardown::action todo = teardown::lookup(state::listen, v.what).actions;
-    if (v.what == event::rx_syn_fin) {
+    event what = event::rx_syn;
+    if (a.segment.flags != flags::syn) {
+        teardown::connection_view view;
+        view.st = state::listen;
+        what = teardown::classify(view, a.segment).what;
+    }
+    const teardown::action todo = teardown::lookup(state::listen, what).actions;
+    if (what == event::rx_syn_fin) {
         counters_.add(counter::syn_fin);
     }
     if (has(todo, teardown::action::answer_reset)) {
-        answer_reset(a.key, a.segment, a.tos, v.what);
+        answer_reset(a.key, a.segment, a.tos, what);
     }
     if (has(todo, teardown::action::send_syn_ack)) {
         open_passively(a, id, initial_sequence(a.key), false, false);
     } else {
-        note_drop(v.what);
+        note_drop(what);
     }
 }
 

@@ -454,6 +454,7 @@ class engine {
     // Applies a decided fact. Returns false when the connection is gone.
     bool apply(tcb& c, teardown::event e, const arrival* a = nullptr);
     void set_state(tcb& c, teardown::state next);
+    void answer(tcb& c, teardown::event e, const arrival* a, teardown::action todo);
     void enter_fin_wait_2(tcb& c);
     void enter_time_wait(tcb& c);
     void erase_record(flow::time_wait_slot slot, const flow::key4& key);

@@ -41,7 +41,7 @@ std::uint32_t engine::timestamp_offset(const flow::key4& key) const {
 
 // One offset a host pair, so that timestamps of successive connections between them go up.
 std::uint32_t engine::host_pair_offset(const flow::key4& key) const {
-    return static_cast<std::uint32_t>(isn_hash_(key.remote.bits, key.local.bits));
+    return static_cast<std::uint32_t>(isn_hash_({key.remote, key.local, 0, 0}));
 }
 
 // `mss_max`: TCP_MAXSEG, 0 for no limit of ours.

@@ -192,8 +192,10 @@ bool engine::send_next(tcb& c) {
         }
         return false;
     }
-    if (in_flight == 0 && settings_.tcp_slow_start_after_idle && n > 0 && c.rtt.valid() &&
-        distance(c.last_sent_data, now_tick_) > static_cast<std::int32_t>(rto_ms(c))) {
+    const std::int32_t idle_ms = distance(c.last_sent_data, now_tick_);
+    if (idle_ms > 1 &&  // an RTO is no shorter, and takes divisions
+        in_flight == 0 && settings_.tcp_slow_start_after_idle && n > 0 && c.rtt.valid() &&
+        idle_ms > static_cast<std::int32_t>(rto_ms(c))) {
         c.cc.on_idle(c.mss);
     }
     const std::uint32_t flight = pipe(c);

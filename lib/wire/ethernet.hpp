@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 
@@ -33,19 +34,28 @@ struct ethernet_header {
     friend constexpr bool operator==(const ethernet_header&, const ethernet_header&) = default;
 };
 
-// False when the frame is shorter than a header.
-inline bool parse_ethernet_into(std::span<const std::uint8_t> frame, ethernet_header& into) {
-    if (frame.size() < ethernet_header_bytes) {
-        return false;
-    }
-    std::copy_n(frame.data(), 6, into.destination.bytes.begin());
-    std::copy_n(frame.data() + 6, 6, into.source.bytes.begin());
-    into.type = load_be16(frame.data() + 12);
-    return true;
-}
+// What a received header says, read where it lies: that of a frame of at least 14 octets.
+class ethernet_view {
+  public:
+    explicit ethernet_view(const std::uint8_t* frame) : at_(frame) {}
+    bool is_to(const mac_address& m) const { return std::memcmp(at_, m.bytes.data(), 6) == 0; }
+    bool is_to_group() const { return (at_[0] & 1) != 0; }  // broadcast among them
+    std::uint16_t type() const { return load_be16(at_ + 12); }
+
+  private:
+    const std::uint8_t* at_;
+};
+
+// nullopt when the frame is shorter than a header.
 inline std::optional<ethernet_header> parse_ethernet(std::span<const std::uint8_t> frame) {
+    if (frame.size() < ethernet_header_bytes) {
+        return std::nullopt;
+    }
     ethernet_header h;
-    return parse_ethernet_into(frame, h) ? std::optional{h} : std::nullopt;
+    std::copy_n(frame.data(), 6, h.destination.bytes.begin());
+    std::copy_n(frame.data() + 6, 6, h.source.bytes.begin());
+    h.type = ethernet_view{frame.data()}.type();
+    return h;
 }
 
 // Writes 14 octets and returns that.

@@ -41,6 +41,19 @@ constexpr std::uint32_t aligned_timestamps =
     word(kind::nop, kind::nop, kind::timestamps, octets::timestamps);
 constexpr std::size_t aligned_timestamps_bytes = 12;
 
+// And that of a SYN with all options, of Linux's as of ours.
+constexpr std::uint32_t syn_mss = word(0, 0, kind::mss, octets::mss);
+constexpr std::uint32_t sack_permitted_timestamps =
+    word(kind::sack_permitted, octets::sack_permitted, kind::timestamps, octets::timestamps);
+constexpr std::uint32_t syn_wscale = word(0, kind::nop, kind::wscale, octets::wscale);
+constexpr std::size_t syn_options_bytes = 20;
+
+// RFC 7323 2.3: a shift count above 14 is used as 14.
+void read_wscale(const std::uint8_t* value, tcp_options& options) {
+    options.has_wscale = true;
+    options.wscale = std::min(*value, wscale_max);
+}
+
 void read_timestamps(const std::uint8_t* value, tcp_options& options) {
     options.has_timestamps = true;
     options.tsval = load_be32(value);
@@ -70,9 +83,7 @@ void read_option(const std::uint8_t* option, std::size_t length, tcp_options& op
             break;
         case kind::wscale:
             if (length == octets::wscale) {
-                options.has_wscale = true;
-                // RFC 7323 2.3: a shift count above 14 is used as 14.
-                options.wscale = std::min(value[0], wscale_max);
+                read_wscale(value, options);
             }
             break;
         case kind::sack_permitted:
@@ -119,6 +130,14 @@ void read_options(const std::uint8_t* p, std::size_t left, tcp_options& options)
         read_timestamps(p + 4, options);
         return;
     }
+    if (left == syn_options_bytes && load_be32(p + 4) == sack_permitted_timestamps &&
+        load_be32(p) >> 16 == syn_mss && load_be32(p + 16) >> 8 == syn_wscale) {
+        options.mss = load_be16(p + 2);
+        options.sack_permitted = true;
+        read_timestamps(p + 8, options);
+        read_wscale(p + 19, options);
+        return;
+    }
     each_option(p, left, [&](const std::uint8_t* option, std::size_t length) {
         read_option(option, length, options);
     });
@@ -155,9 +174,7 @@ void write_options(word_writer& out, const tcp_options& o) {
                      static_cast<std::uint8_t>(o.mss)));
     }
     if (o.has_timestamps) {
-        out.put(o.sack_permitted ? word(kind::sack_permitted, octets::sack_permitted,
-                                        kind::timestamps, octets::timestamps)
-                                 : aligned_timestamps);
+        out.put(o.sack_permitted ? sack_permitted_timestamps : aligned_timestamps);
         out.put(o.tsval);
         out.put(o.tsecr);
     } else if (o.sack_permitted) {
@@ -240,10 +257,7 @@ std::size_t tcp_sack_blocks_written(const tcp_options& o) {
 }
 
 std::size_t tcp_header_length(const tcp_options& o) {
-    if (!o.has_wscale && o.mss == 0 && o.sack_count == 0 && !o.sack_permitted) {
-        return tcp_header_bytes + (o.has_timestamps ? aligned_timestamps_bytes : 0);
-    }
-    const std::size_t blocks = tcp_sack_blocks_written(o);
+    const std::size_t blocks = o.sack_count == 0 ? 0 : tcp_sack_blocks_written(o);
     return tcp_header_bytes + plain_options_length(o) +
            (blocks == 0 ? 0 : 4 + octets::sack_block * blocks);
 }

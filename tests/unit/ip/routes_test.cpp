@@ -73,6 +73,14 @@ TEST(routes, own_addresses_links_and_broadcasts_are_known) {
     EXPECT_EQ(r.addresses().size(), 3u);
 }
 
+TEST(routes, an_address_that_is_also_a_prefixes_broadcast_stays_ours) {
+    route_table r;
+    EXPECT_FALSE(r.add_address(net("10.0.0.255/16")));
+    EXPECT_FALSE(r.add_address(net("10.0.0.2/24")));
+    EXPECT_TRUE(r.is_local(ip4("10.0.0.255")));
+    EXPECT_FALSE(r.is_valid_source(ip4("10.0.0.255")));
+}
+
 // RFC 3021
 TEST(routes, both_ends_of_a_31_are_hosts) {
     route_table r;

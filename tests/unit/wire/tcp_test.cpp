@@ -336,6 +336,25 @@ TEST(fast_open, a_cookie_of_an_impossible_length_is_none) {
     }
 }
 
+// The whole list of a SYN is read in one go where it is Linux's; padded it is read option by
+// option.
+TEST(tcp_options, a_syns_list_reads_the_same_padded_or_not_whatever_octet_of_it_is_another) {
+    const bytes list{2, 4, 0x05, 0xb4, 4, 2, 8, 10, 1, 2, 3, 4, 5, 6, 7, 8, 1, 3, 3, 7};
+    for (std::size_t at = 0; at < list.size(); ++at) {
+        for (int value = 0; value < 256; ++value) {
+            bytes options = list;
+            options[at] = static_cast<std::uint8_t>(value);
+            const bytes plain = header_with(options, tcp_flags::syn);
+            options.resize(24);
+            const bytes padded = header_with(options, tcp_flags::syn);
+            const auto one = parse_tcp(plain, static_cast<std::uint32_t>(plain.size()));
+            const auto two = parse_tcp(padded, static_cast<std::uint32_t>(padded.size()));
+            ASSERT_TRUE(one.ok() && two.ok());
+            ASSERT_EQ(one->options, two->options) << "octet " << at << " is " << value;
+        }
+    }
+}
+
 RC_GTEST_PROP(tcp_write, what_is_written_reads_the_same_again, ()) {
     tcp_segment s;
     s.source_port = *rc::gen::arbitrary<std::uint16_t>();
