@@ -70,24 +70,27 @@ client_base::client_base(load& l, unsigned worker)
 
 lastack::result<bool, std::string> client_base::on_start(local_stack& s) {
     know(s);
-    beside_ = load_->steered ? nullptr : load_->server_beside(tally_->worker);
+    if (!load_->steered && !load_->apart) {
+        other_end_ = load_->server_on(tally_->worker);
+    }
     return true;
 }
 
 // Answers must come to this lcore. And a port that spreads brings all of a connection's segments to
-// one lcore, which rings do not: so the client takes connections of which that is true.
-bool client_base::stays_here(local_stack& s, const tuples::pair& p) const {
+// one lcore, which rings do not: so the client takes connections of which that is true, or, where
+// the ends are to be apart, those whose other end is on the server's lcore.
+bool client_base::suits(local_stack& s, const tuples::pair& p) const {
     const auto here = p.local.address.v4();
     const auto there = p.remote.address.v4();
     return s.core().tcp().answers_come_here({there, here, p.remote.port, p.local.port}) &&
-           (beside_ == nullptr ||
-            beside_->tcp().answers_come_here({here, there, p.local.port, p.remote.port}));
+           (other_end_ == nullptr ||
+            other_end_->tcp().answers_come_here({here, there, p.local.port, p.remote.port}));
 }
 
 void client_base::open(local_stack& s) {
     const std::uint32_t index = free_.back();
     auto pair = tuples_.next();
-    while (!stays_here(s, pair)) {
+    while (!suits(s, pair)) {
         pair = tuples_.next();
     }
     const auto id = s.connect(pair.remote, {pair.local, index});
@@ -106,6 +109,13 @@ void client_base::open(local_stack& s) {
 }
 
 void client_base::open_missing(local_stack& s, std::uint32_t most) {
+    if (load_->apart && other_end_ == nullptr) {
+        // The clients' lcore is the first, the server's the second, which may start later.
+        other_end_ = tally_->worker == 0 ? load_->server_on(1) : nullptr;
+        if (other_end_ == nullptr) {
+            return;
+        }
+    }
     const std::uint64_t limit = load_->wanted.connections.load(std::memory_order_relaxed);
     // Until each address has had one connection, one each: a neighbour that is not known yet has
     // room for four packets only.

@@ -68,11 +68,11 @@ class client_base : public end_base {
 
   private:
     void open(lastack::local_stack& s);
-    bool stays_here(lastack::local_stack& s, const tuples::pair& p) const;
+    bool suits(lastack::local_stack& s, const tuples::pair& p) const;
 
     tuples tuples_;
-    // Where the server runs beside this client, and connections are to stay on one lcore.
-    const lastack::stack::core* beside_ = nullptr;
+    // The server's stack that is to have the other ends; nullptr: whichever.
+    const lastack::stack::core* other_end_ = nullptr;
     std::vector<std::uint32_t> free_;  // slots without a connection
     std::uint64_t begun_ = 0;
 };

@@ -85,7 +85,7 @@ class reporter {
             l_.wanted.connections = ~std::uint64_t{0};
             std::this_thread::sleep_for(milliseconds(500));  // neighbours are known, caches warm
             if (l_.idle) {
-                const std::uint64_t all = std::uint64_t{l_.at_once} * l_.workers;
+                const std::uint64_t all = std::uint64_t{l_.at_once} * l_.client_lcores();
                 wait_for([all](const look& n) { return n.open >= all; }, 600);
             }
             if (l_.load_percent != 0) {
@@ -94,15 +94,15 @@ class reporter {
                 const look b = now();
                 const auto possible =
                     static_cast<double>(b.requests - a.requests) / (b.at_s - a.at_s);
-                l_.wanted.rate =
-                    static_cast<std::uint64_t>(possible * l_.load_percent / 100 / l_.workers);
+                l_.wanted.rate = static_cast<std::uint64_t>(possible * l_.load_percent / 100 /
+                                                            l_.client_lcores());
                 std::this_thread::sleep_for(milliseconds(200));
             }
         }
         const look first = now();
         look before = first;
         if (fixed) {
-            l_.wanted.connections = (run + 1) * (l_.connections / l_.workers);
+            l_.wanted.connections = (run + 1) * (l_.connections / l_.client_lcores());
         }
         double quiet_since = first.at_s;
         for (;;) {
@@ -196,6 +196,9 @@ void add_common_options(CLI::App& app, load& l) {
     app.add_flag("--steered", l.steered,
                  "Of --wire ring with several workers: connections may have their two ends on two "
                  "lcores, so that frames are handed over as where a port has no RSS");
+    app.add_flag("--apart", l.apart,
+                 "Of --wire ring with two workers: clients on one lcore, the server's ends on the "
+                 "other");
     app.add_flag("--json", l.json, "Print one JSON object");
 }
 

@@ -74,6 +74,7 @@ struct load {
     std::uint32_t workers = 1;
     bool closes = true;     // connections end by themselves; cps: the server closes after its reply
     bool steered = false;   // server ends on every lcore, where both are here
+    bool apart = false;     // clients on one lcore, the server's ends on the other
     bool idle = false;      // connections are opened, and then nothing
     std::uint32_t mtu = 0;  // 0: the wire's own
     std::uint32_t load_percent = 0;  // of what is possible; 0: one request at a time
@@ -102,8 +103,10 @@ struct load {
         made.worker = worker;
         return made;
     }
-    // The server's stack on the same lcore; nullptr where it is elsewhere.
-    const lastack::stack::core* server_beside(unsigned worker) {
+    // How many lcores open connections.
+    unsigned client_lcores() const { return apart ? 1 : workers; }
+    // The server's stack on an lcore; nullptr where there is none, or none yet.
+    const lastack::stack::core* server_on(unsigned worker) {
         const std::lock_guard hold(lock);
         for (const tally& t : tallies) {
             if (t.which == end::server && t.worker == worker) {

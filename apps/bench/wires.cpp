@@ -96,6 +96,9 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
     if (l.steered && (!both_here || l.workers == 1)) {
         return failure{std::string("--steered needs --wire ring and --workers 2 or more")};
     }
+    if (l.apart && (!both_here || l.workers != 2 || l.steered)) {
+        return failure{std::string("--apart needs --wire ring and --workers 2, without --steered")};
+    }
     const std::uint64_t stacks = std::uint64_t{l.workers} * (both_here ? 2 : 1);
     const std::uint64_t records =
         l.here == role::client ? 65536 : l.time_wait * (both_here ? 2 : 1);

@@ -2,10 +2,13 @@
 #include "dpdk/memory.hpp"
 
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
+#include <string_view>
 
 #include "tcp/table_bytes.hpp"
 
@@ -13,7 +16,7 @@ namespace lastack::dpdk {
 namespace {
 
 // Mbufs that a mempool keeps for an lcore, which may hold 1.5 times that: the most there can be.
-// What is beyond goes through the pool's ring and comes back cold, or another lcore's.
+// What is beyond goes through what all lcores share, and may come back as another lcore's.
 constexpr std::uint32_t cache = RTE_MEMPOOL_CACHE_MAX_SIZE;
 // Of the small pools, of which other lcores that free a worker's frames must not keep too many.
 constexpr std::uint32_t small_cache = 256;
@@ -29,6 +32,24 @@ std::uint64_t mbuf_bytes(std::uint64_t room, bool hugepages) {
     return hugepages ? bytes : page / (page / bytes);
 }
 
+// A stack gives back what was freed last. A ring, DPDK's default, gives what was freed first: with
+// more mbufs under way than an lcore keeps, every one of the pool in turn, all of them cold.
+constexpr const char* last_freed_first = "stack";
+
+bool have_handler(std::string_view name) {
+    return std::ranges::any_of(
+        std::span(rte_mempool_ops_table.ops).first(rte_mempool_ops_table.num_ops),
+        [name](const rte_mempool_ops& o) { return name == o.name; });
+}
+
+// What EAL was told (--mbuf-pool-ops-name) or the hardware has goes before our own choice.
+const char* pool_handler() {
+    const bool free_to_choose =
+        rte_mbuf_user_mempool_ops() == nullptr && rte_mbuf_platform_mempool_ops() == nullptr;
+    return free_to_choose && have_handler(last_freed_first) ? last_freed_first
+                                                            : rte_mbuf_best_mempool_ops();
+}
+
 std::string term(const char* name, std::uint32_t count, std::uint64_t each) {
     return std::string(name) + " " + std::to_string(count) + " x " + std::to_string(each) + " B";
 }
@@ -42,7 +63,8 @@ std::uint64_t pool_plan::bytes() const {
 }
 
 std::uint64_t pool_plan::eal_bytes(std::uint32_t ports) const {
-    // A tenth for mempool rings and the heap's seams; drivers allocate their queues from the rest.
+    // A tenth for the pools' lists of what is free and the heap's seams; drivers allocate their
+    // queues from the rest.
     return bytes() + bytes() / 10 + 32 * mib + ports * 8 * mib;
 }
 
@@ -72,8 +94,8 @@ result<std::vector<stack::pools>, std::string> make_pools(const pool_plan& plan,
     for (std::uint32_t worker = 0; worker < plan.workers; ++worker) {
         const auto make = [worker](const char* name, std::uint32_t count, std::uint32_t cached,
                                    std::uint16_t room) {
-            return rte_pktmbuf_pool_create((name + std::to_string(worker)).c_str(), count, cached,
-                                           0, room, SOCKET_ID_ANY);
+            return rte_pktmbuf_pool_create_by_ops((name + std::to_string(worker)).c_str(), count,
+                                                  cached, 0, room, SOCKET_ID_ANY, pool_handler());
         };
         rte_mempool* const data =
             share_data && worker > 0

@@ -10,6 +10,7 @@
 //   control   256-octet headers: every tx descriptor may hold one, twice for those being made, and
 //             2048 that ACK, FIN and RST can always have.
 //   indirect  no room: as control, since a payload sent by reference hangs behind a header.
+// What was freed last is given first, since its lines are still in a cache.
 #pragma once
 
 #include <cstdint>

@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/byte_order.hpp"
+#include "base/prefetch.hpp"
 #include "tcp/engine.hpp"
 #include "wire/checksum.hpp"
 #include "wire/ipv4.hpp"
@@ -63,6 +64,8 @@ rte_mbuf* engine::text_mbuf(tcb& c, std::uint32_t offset, std::uint32_t octets) 
                         rte_pktmbuf_mtod_offset(at.segment, const std::byte*, at.offset), n);
             head->data_len = static_cast<std::uint16_t>(head->data_len + n);
         } else if (n > 0) {
+            prefetch_text_to_read(rte_pktmbuf_mtod_offset(at.segment, const void*, at.offset), n);
+            prefetch_to_write(at.segment->next);  // its count of references is next
             rte_mbuf* const part = rte_pktmbuf_alloc(config_.indirect_pool);
             if (part == nullptr) {
                 counters_.add(counter::no_mbuf);

@@ -7,9 +7,13 @@
 #include <cstring>
 
 #include "base/assert.hpp"
+#include "base/prefetch.hpp"
 
 namespace lastack::tcp {
 namespace {
+
+// Of fewer the copy itself has all lines under way at once.
+constexpr std::uint16_t prefetched_octets_min = 512;
 
 // True when nobody else reads or holds this segment's buffer, so that its tail room may be filled.
 bool sole_owner(const rte_mbuf* m) {
@@ -61,8 +65,11 @@ std::size_t send_queue::append_copy(std::span<const std::byte> data, std::uint32
         }
         const auto n = static_cast<std::uint16_t>(
             std::min<std::size_t>(data.size() - copied, rte_pktmbuf_tailroom(tail_)));
-        std::memcpy(rte_pktmbuf_mtod_offset(tail_, std::byte*, tail_->data_len),
-                    data.data() + copied, n);
+        auto* const to = rte_pktmbuf_mtod_offset(tail_, std::byte*, tail_->data_len);
+        if (n >= prefetched_octets_min) {
+            prefetch_text_to_write(to, n);
+        }
+        std::memcpy(to, data.data() + copied, n);
         tail_->data_len = static_cast<std::uint16_t>(tail_->data_len + n);
         octets_ += n;
         copied += n;

@@ -3,8 +3,15 @@
 #include "dpdk/plan.hpp"
 
 #include <gtest/gtest.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
 
+#include <algorithm>
 #include <fstream>
+#include <set>
+#include <span>
+#include <string_view>
+#include <vector>
 
 #include "config/options.hpp"
 #include "dpdk/memory.hpp"
@@ -103,6 +110,31 @@ TEST(memory, the_arithmetic_adds_up) {
     EXPECT_EQ(plan.arithmetic(),
               "2 workers x (data 100 x 2368 B + control 10 x 448 B + indirect 0 x 192 B) = 1 MiB");
     EXPECT_EQ(plan.bytes(), 2u * (100 * 2368 + 10 * 448));
+}
+
+TEST(memory, pools_give_back_what_was_freed_last) {
+    test::environment::start();
+    const auto made = make_pools({1, 8192, 512, 512, false}, false);
+    ASSERT_TRUE(made) << made.error();
+    rte_mempool* const pool = made->front().data;
+    const auto handlers = std::span(rte_mempool_ops_table.ops).first(rte_mempool_ops_table.num_ops);
+    if (std::ranges::none_of(handlers,
+                             [](const auto& h) { return h.name == std::string_view("stack"); })) {
+        GTEST_SKIP() << "DPDK's librte_mempool_stack is not installed";
+    }
+    // More than an lcore keeps for itself.
+    std::vector<rte_mbuf*> taken(2048);
+    const auto count = static_cast<unsigned>(taken.size());
+    ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool, taken.data(), count), 0);
+    const std::set<rte_mbuf*> warm(taken.begin(), taken.end());
+    rte_pktmbuf_free_bulk(taken.data(), count);
+    ASSERT_EQ(rte_pktmbuf_alloc_bulk(pool, taken.data(), count), 0);
+    const auto cold = std::ranges::count_if(taken, [&](rte_mbuf* m) { return !warm.contains(m); });
+    EXPECT_LE(cold, 2 * RTE_MEMPOOL_CACHE_MAX_SIZE);  // what the cache had asked for beyond need
+    rte_pktmbuf_free_bulk(taken.data(), count);
+    for (rte_mempool* p : {pool, made->front().control, made->front().indirect}) {
+        rte_mempool_free(p);
+    }
 }
 
 TEST(plan, tables_that_do_not_fit_are_refused_with_the_arithmetic) {
