@@ -89,8 +89,9 @@ class route_table {
     }
     // RFC 1122 3.2.1.3: 0.0.0.0/8 is 'this host on this network' and never on the wire but to boot.
     static constexpr bool is_unicast(ipv4_address a) {
-        return a.bits >> 24 != 0 && !a.is_loopback() && !a.is_multicast() &&
-               !a.is_limited_broadcast();
+        const std::uint32_t first = a.bits >> 24;
+        return first < 224 ? first != 0 && !a.is_loopback()
+                           : !a.is_multicast() && !a.is_limited_broadcast();
     }
     bool is_host(ipv4_address a) const { return is_unicast(a) && !is_broadcast(a); }
     void insert(const row& r);

@@ -76,8 +76,9 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
             prefetch_to_read(rte_pktmbuf_mtod(frames[i + frames_ahead], const void*));
         }
         octets += frame->pkt_len;
-        if (parse_frame(frame, arrivals_[n])) {
-            tcp::arrival& a = arrivals_[n++];
+        tcp::arrival& a = arrivals_[n];
+        if (parse_frame(frame, a)) {
+            ++n;
             a.hash = tcp_->hash(a.key);
             tcp_->prefetch(a);
         }

@@ -21,12 +21,11 @@ void engine::set_state(tcb& c, state next) {
     if (c.st == next) {
         return;
     }
-    if (c.st != state::closed && c.st != state::time_wait) {
-        --by_state_[static_cast<std::size_t>(c.st)];
-    }
-    if (next != state::closed && next != state::time_wait) {
-        ++by_state_[static_cast<std::size_t>(next)];
-    }
+    --by_state_[static_cast<std::size_t>(c.st)];
+    ++by_state_[static_cast<std::size_t>(next)];
+    // No tcb counts as being in these.
+    by_state_[static_cast<std::size_t>(state::closed)] = 0;
+    by_state_[static_cast<std::size_t>(state::time_wait)] = 0;
     if (next == state::closed) {
         if (c.st == state::established || c.st == state::close_wait) {
             counters_.add(counter::estab_resets);

@@ -99,24 +99,24 @@ std::uint32_t engine::timestamp_now(std::uint32_t offset) const {
 // Writes the TCP header and its checksum, or what the port wants to find there to compute it.
 void engine::write_tcp_header(std::uint8_t* at, const flow::key4& key, const tcp_segment& s,
                               std::size_t length, rte_mbuf* m) const {
-    auto beside = wire::tcp_pseudo_header(key.local, key.remote, m->pkt_len - ip_header_bytes);
-    if (config_.checksum_tx) {
-        m->l2_len = RTE_ETHER_HDR_LEN;
-        m->l3_len = ip_header_bytes;
-        m->l4_len = length + std::size_t{4} * s.options.more_words;
-        m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
-        wire::write_tcp(at, s);
-        store_be16(at + wire::tcp_checksum_offset, beside.folded());
-        return;
-    }
+    const auto pseudo =
+        wire::tcp_pseudo_header(key.local, key.remote, m->pkt_len - ip_header_bytes);
     const auto headers = static_cast<std::uint16_t>(ip_header_bytes + length);
-    if (m->pkt_len > headers) {
+    auto beside = pseudo;
+    if (m->pkt_len > headers && !config_.checksum_tx) {
         beside.add({at + length, static_cast<std::size_t>(m->data_len - headers)});
         for (const rte_mbuf* next = m->next; next != nullptr; next = next->next) {
             beside.add({rte_pktmbuf_mtod(next, const std::uint8_t*), next->data_len});
         }
     }
     wire::write_tcp(at, s, length, beside);
+    if (config_.checksum_tx) {
+        m->l2_len = RTE_ETHER_HDR_LEN;
+        m->l3_len = ip_header_bytes;
+        m->l4_len = length + std::size_t{4} * s.options.more_words;
+        m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
+        store_be16(at + wire::tcp_checksum_offset, pseudo.folded());
+    }
 }
 
 // Prepends the TCP and IPv4 headers and hands the packet on. `ttl` 0: ip_default_ttl.

@@ -259,16 +259,21 @@ listener_id engine::find_listener(const flow::key4& key, std::uint64_t hash) con
         const bool exact = !l.address.is_any() && l.address.v4() == key.local;
         return !l.listening ? 0u : exact ? 2u : l.address.is_any() ? 1u : 0u;
     };
-    each_bound(key.local_port, [&](const listener& l, std::uint16_t) {
+    listener_id found{};
+    each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
         const std::uint32_t r = rank(l);
-        count = r > best ? 1 : count + (r == best ? 1 : 0);
-        best = std::max(best, r);
+        if (r > best) {
+            best = r;
+            count = 1;
+            found = {i, l.generation};
+        } else if (r == best) {
+            ++count;
+        }
     });
-    if (best == 0) {
-        return {};
+    if (best == 0 || count == 1) {
+        return found;
     }
     std::uint64_t pick = (hash >> 32) * count >> 32;
-    listener_id found{};
     each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
         if (rank(l) == best && pick-- == 0) {
             found = {i, l.generation};

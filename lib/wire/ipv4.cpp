@@ -54,11 +54,6 @@ std::uint16_t plain_header_checksum(const std::uint8_t* p) {
     return swap_be(static_cast<std::uint16_t>(~folded_sum(sum)));
 }
 
-std::uint16_t header_checksum(std::span<const std::uint8_t> header) {
-    return header.size() == ipv4_header_bytes ? plain_header_checksum(header.data())
-                                              : checksum_of(header);
-}
-
 void read_fields(const std::uint8_t* p, std::size_t header_length, ipv4_header& h) {
     const std::uint16_t fragment = load_be16(p + 6);
     h.header_length = static_cast<std::uint8_t>(header_length);
@@ -91,6 +86,22 @@ std::optional<ipv4_reject> read_quote(std::span<const std::uint8_t> quote, ipv4_
     return std::nullopt;
 }
 
+// A header with options, or what is none.
+std::optional<ipv4_reject> parse_any(std::span<const std::uint8_t> front, std::size_t available,
+                                     checksum_check check, ipv4_header& h) {
+    if (const auto reject = read_quote(front, h)) {
+        return reject;
+    }
+    if (h.total_length < h.header_length || h.total_length > available) {
+        return ipv4_reject::total_length;
+    }
+    // As in parse_ipv4_into() below.
+    if (check == checksum_check::verify && checksum_of(front.first(h.header_length)) != 0) {
+        return ipv4_reject::checksum;
+    }
+    return check_options(front.data() + ipv4_header_bytes, h.header_length - ipv4_header_bytes);
+}
+
 // A header read, or why it was not.
 result<ipv4_header, ipv4_reject> as_value(const ipv4_header& h, std::optional<ipv4_reject> reject) {
     if (reject) {
@@ -110,21 +121,21 @@ result<ipv4_header, ipv4_reject> parse_ipv4_quote(std::span<const std::uint8_t> 
 std::optional<ipv4_reject> parse_ipv4_into(std::span<const std::uint8_t> front,
                                            std::size_t available, checksum_check check,
                                            ipv4_header& h) {
-    // Version 4 and no options: nearly every packet.
-    if (front.size() >= ipv4_header_bytes && front[0] == 0x45) [[likely]] {
-        read_fields(front.data(), ipv4_header_bytes, h);
-    } else if (const auto reject = read_quote(front, h)) {
+    // Version 4 and no options: nearly every packet. The rest reads into a header of its own, so
+    // that this one may live in registers.
+    if (front.size() < ipv4_header_bytes || front[0] != 0x45) [[unlikely]] {
+        ipv4_header any;
+        const auto reject = parse_any(front, available, check, any);
+        h = any;
         return reject;
     }
-    if (h.total_length < h.header_length || h.total_length > available) {
+    read_fields(front.data(), ipv4_header_bytes, h);
+    if (h.total_length < ipv4_header_bytes || h.total_length > available) {
         return ipv4_reject::total_length;
     }
     // RFC 1122 3.2.1.2: a host must verify the header checksum.
-    if (check == checksum_check::verify && header_checksum(front.first(h.header_length)) != 0) {
+    if (check == checksum_check::verify && plain_header_checksum(front.data()) != 0) {
         return ipv4_reject::checksum;
-    }
-    if (h.header_length > ipv4_header_bytes) {
-        return check_options(front.data() + ipv4_header_bytes, h.header_length - ipv4_header_bytes);
     }
     return std::nullopt;
 }

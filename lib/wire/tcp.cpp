@@ -196,7 +196,8 @@ void write_options(word_writer& out, const tcp_options& o) {
 }
 
 // The header with its checksum 0, and the sum of its words.
-std::uint64_t write_words(std::uint8_t* at, const tcp_segment& s, std::size_t header_length) {
+inline std::uint64_t write_words(std::uint8_t* at, const tcp_segment& s,
+                                 std::size_t header_length) {
     word_writer out{at};
     const auto words = static_cast<std::uint32_t>(header_length / 4 + s.options.more_words);
     out.put(std::uint32_t{s.source_port} << 16 | s.destination_port);
