@@ -136,6 +136,14 @@ class timewait_run {
         }
     }
 
+    void prefetch(const std::array<time_wait_slot, burst>& found) const {
+        for (const time_wait_slot slot : found) {
+            if (slot) {
+                table_->prefetch_found(slot);
+            }
+        }
+    }
+
     void look_up() {
         const auto nothing = [](const auto&, const auto& found) { keep(found); };
         bar_.show("look up", 0);
@@ -148,6 +156,7 @@ class timewait_run {
         });
         f_.restart = measure(counters_, some, [&] {
             find(some, server_port, [this](const auto&, const auto& found) {
+                prefetch(found);
                 for (const time_wait_slot slot : found) {
                     if (slot) {
                         table_->restart(slot, now_);
@@ -164,6 +173,7 @@ class timewait_run {
         std::array<std::uint64_t, burst> ended;
         std::array<time_wait_entry<Key>, burst> records;
         std::size_t count = 0;
+        prefetch(found);
         for (std::uint32_t i = 0; i < burst; ++i) {
             // The same key may have been picked twice.
             const bool repeated =

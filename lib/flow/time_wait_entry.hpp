@@ -14,7 +14,7 @@ struct time_wait_entry {
     seq32 snd_nxt;
     seq32 rcv_nxt;
     std::uint32_t ts_recent = 0;
-    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled; two low bits are lost
+    std::uint16_t window = 0;  // as last advertised: on the wire, unscaled
     bool timestamps = false;   // the connection had them
     bool ts_strict = false;    // only timestamps tell older text from newer (R69)
     bool ts_plain = false;     // its timestamps have no offset (tcp_timestamps=2)
@@ -26,11 +26,14 @@ struct time_wait_entry {
     friend bool operator==(const time_wait_entry&, const time_wait_entry&) = default;
 };
 
-// Where a record lies. Good until the record is erased or another is entered, which may move it.
+// Where a record is. Good until the record goes; `at`, where the index has it, until another record
+// is entered, which may move that. `at` is none in what expire(), walk() and oldest() give: such a
+// record can be read and marked, but must be found by its key before it is restarted or erased.
 struct time_wait_slot {
     static constexpr std::uint32_t none = ~0u;
-    std::uint32_t raw = none;
-    constexpr explicit operator bool() const { return raw != none; }
+    std::uint32_t body = none;
+    std::uint32_t at = none;
+    constexpr explicit operator bool() const { return body != none; }
     friend constexpr bool operator==(time_wait_slot, time_wait_slot) = default;
 };
 

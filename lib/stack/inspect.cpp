@@ -10,7 +10,8 @@ using table = table_position::table;
 using teardown::state;
 
 constexpr std::uint32_t syn_bit = 0x80000000u;
-constexpr std::uint32_t bucket_records = 8;  // most that one step of a walk over records finds
+// Most that one step of a walk over records finds.
+constexpr std::uint32_t step_max = flow::time_wait_table<flow::key4>::walk_step;
 
 std::uint32_t left_ms(const tcp::engine& e, tick until) {
     return static_cast<std::uint32_t>(std::max(distance(e.now().to_tick(), until), 0));
@@ -96,7 +97,7 @@ struct walk {
     std::span<connection_row> into;
     std::size_t found = 0;
 
-    bool full() const { return into.size() - found < bucket_records; }
+    bool full() const { return into.size() - found < step_max; }
     void take(const connection_row& r) {
         if (filter.matches(r)) {
             into[found++] = r;

@@ -176,7 +176,7 @@ bool engine::evict_record() {
     }
     const auto gone = time_wait_->read(oldest);
     lose_time_wait(time_wait_->remaining(oldest, now_tick_));
-    erase_record(oldest, gone.key);
+    erase_record(time_wait_->find(hash_(gone.key), gone.key), gone.key);
     port_changed(gone.key);
     counters_.add(counter::tw_evicted);
     record_ended(gone, close_outcome::aborted_no_memory);

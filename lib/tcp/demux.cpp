@@ -168,7 +168,7 @@ void engine::answer_from_record(const arrival& a, flow::time_wait_slot slot,
     }
     const auto entry = time_wait_->read(slot);
     if (answer == time_wait_answer::throttled_ack &&
-        !time_wait_->may_ack(slot, now_tick_, settings_.tcp_invalid_ratelimit)) {
+        !ack_limit_.may_ack(a.hash, now_tick_, settings_.tcp_invalid_ratelimit)) {
         counters_.add(entry.fin_wait_2 ? counter::ack_skipped_fin_wait_2
                                        : counter::ack_skipped_time_wait);
         return;

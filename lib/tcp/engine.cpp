@@ -58,6 +58,7 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     take(e->fin_wait_2_waiters_, flow::connection_table::make(s.connections, pages));
     take(e->time_wait_,
          flow::time_wait_table<flow::key4>::make(s.time_wait_records, pages, now.to_tick()));
+    take(e->ack_limit_, flow::ack_limit::make(pages));
     take(e->ports_,
          flow::port_ledger::make(derived_hash(config.secret, 3),
                                  {s.ip_local_port_range.first, s.ip_local_port_range.last},

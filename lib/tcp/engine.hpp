@@ -37,6 +37,7 @@
 #include "base/index_pool.hpp"
 #include "base/time.hpp"
 #include "config/settings.hpp"
+#include "flow/ack_limit.hpp"
 #include "flow/connection_table.hpp"
 #include "flow/flow_owner.hpp"
 #include "flow/key.hpp"
@@ -533,6 +534,7 @@ class engine {
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record
     std::optional<flow::time_wait_table<flow::key4>> time_wait_;
+    flow::ack_limit ack_limit_;
     std::uint32_t reserved_time_wait_ms_ = 0;
     std::optional<flow::port_ledger> ports_;
     std::optional<flow::port_owners> port_owners_;

@@ -26,6 +26,7 @@ table_bytes bytes_of_tables(const config::settings& s) {
     t.syn_records = s.syn_records * pooled<syn_record> + of_syns;
     t.time_wait_records =
         flow::time_wait_table<flow::key4>::bytes_for(s.time_wait_records) +
+        flow::ack_limit::bytes() +
         flow::port_ledger::bytes_for({s.ip_local_port_range.first, s.ip_local_port_range.last},
                                      s.time_wait_records);
     return t;

@@ -6,7 +6,7 @@
 // the entries are spread over the days, `entries_max` of them fit into entries_max / 31 + span
 // chunks: 4.13 B an entry and half a megabyte. Entries of one day come in no order. An entry cannot
 // be removed; its user drops or pushes it again when it comes up, and must not hold more than
-// entries_max at once (one a slot, see flow/time_wait_table.hpp).
+// entries_max at once (one a block, see flow/time_wait_order.hpp).
 //
 // Cost: push and take are O(1); empty days are skipped 64 at a time. Ticks are 32 bits and wrap.
 #pragma once

@@ -16,9 +16,9 @@ constexpr std::uint64_t by_default = 500'000;
 constexpr std::uint64_t by_default = 10'000'000;
 #endif
 
-// The tick wraps at 2^32 ms, a deadline's 21 bits at 2^25, the calendar at 2^16, an ACK's stamp at
-// 2^18.
-constexpr std::uint32_t starts[] = {0,           0xffff'ff00, 0xfff0'0000, 0x01ff'ff00,
+// The tick wraps at 2^32 ms, a deadline's 20 bits at 2^24, the calendar at 2^16, a pass of the index
+// begins every 2^18.
+constexpr std::uint32_t starts[] = {0,           0xffff'ff00, 0xfff0'0000, 0x00ff'ff00,
                                     0x0000'ff00, 0x0003'ff00, 0x7fff'ff00};
 
 TEST(time_wait_model, agrees_with_an_ordered_map_for_long) {

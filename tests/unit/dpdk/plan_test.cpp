@@ -146,7 +146,7 @@ TEST(plan, tables_that_do_not_fit_are_refused_with_the_arithmetic) {
     ASSERT_FALSE(refused);
     EXPECT_NE(refused.error().find("and 7168 MiB are free: 2 stacks x ("), std::string::npos)
         << refused.error();
-    EXPECT_NE(refused.error().find("lastack.time_wait_records 100000000 x 39."), std::string::npos)
+    EXPECT_NE(refused.error().find("lastack.time_wait_records 100000000 x 40."), std::string::npos)
         << refused.error();
 }
 
