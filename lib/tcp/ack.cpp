@@ -94,7 +94,8 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) 
         arm_rto(c);  // RFC 6298 5.3
     }
     tell_writable(c);
-    if (c.snd.octets() > 0 || c.fin_queued) {
+    const bool fin_acked = c.fin_sent && c.snd_una == c.snd_nxt;
+    if (c.snd.octets() > 0 || (c.fin_queued && !fin_acked)) {
         make_ready(c);
     }
 }

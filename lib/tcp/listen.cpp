@@ -198,13 +198,15 @@ bool engine::migrate(socket& s) {
 
 // The listener a handshake is for; nullptr when it has closed.
 listener* engine::listener_of(syn_record& r) {
-    if (alive(r.listener) == nullptr) {
+    listener* l = alive(r.listener);
+    if (l == nullptr) {
         r.listener = heir_of(r.key, r.hash);
-        if (listener* const heir = alive(r.listener)) {
-            ++heir->syn_received;
+        l = alive(r.listener);
+        if (l != nullptr) {
+            ++l->syn_received;
         }
     }
-    return alive(r.listener);
+    return l;
 }
 
 // R05: what is still in SYN_RECEIVED vanishes silently, what nobody has taken yet is reset.
