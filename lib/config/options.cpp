@@ -23,8 +23,7 @@ constexpr std::array table{
            "end it (by closing); 0 never warns."},
     option{"lastack.connections", &s::connections, "connections", 1, 1u << 26, fixed,
            "Connections reserved at start, over all cores, those in TIME_WAIT not among them; each "
-           "takes "
-           "434 octets, queued data apart."},
+           "takes 486 octets, queued data apart."},
     option{"lastack.core_headroom", &s::core_headroom, "", 100, 6400, fixed,
            "How much more than an equal part of lastack.connections and of "
            "lastack.time_wait_records each core has memory for, where there are several. A core "
@@ -54,7 +53,7 @@ constexpr std::array table{
            "Linux. A listener may have its own."},
     option{"lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
            "Records reserved at start, over all cores, for TIME_WAIT and closed connections in "
-           "FIN_WAIT_2; each takes 39.7 octets."},
+           "FIN_WAIT_2; each takes 40.1 octets."},
     option{"lastack.ts_missing", &s::ts_missing, "", 0, 0, live,
            "What to do with segments that lack negotiated timestamps: accept (as Linux) or drop "
            "(RFC 7323)."},
