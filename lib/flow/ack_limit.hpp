@@ -4,9 +4,8 @@
 //
 // Few records send any, so the times are not kept in the records: here are the last times of those
 // that did, sets of eight in a cache line, chosen and told apart by the hash of the record's key. A
-// set that is full of times within the limit sends no more: that is eight records of 4,096ths of
-// all within half a second, in a flood of old segments from very many connections, which answers
-// would make twice as large.
+// set that is full of times within the limit sends no more. That takes a flood: old segments of
+// tens of thousands of connections in half a second, which answers would double.
 #pragma once
 
 #include <array>

@@ -11,7 +11,8 @@
 //
 // Strays are records whose home is this bucket (time_wait_index.hpp) and that lie elsewhere. A
 // filter of 16 bits says of which tags there may be some, and a period of 65 s how long at most;
-// when that is over the filter starts anew. Neither ever says less than there is.
+// when that is over the filter starts anew, which where strays keep coming is seldom. Neither ever
+// says less than there is.
 #pragma once
 
 #include <array>
@@ -52,7 +53,7 @@ struct alignas(64) time_wait_bucket {
 
     // A bit an entry, as in all that follow.
     std::uint32_t with_tag(std::uint16_t tag) const;
-    // Where nothing is, or what ended on a day before that of `expired`, a tick.
+    // Where nothing is, or what ended at or before `expired`, a tick.
     std::uint32_t free(std::uint32_t expired) const;
     // Takes out what is over, the strays' filter too. To be called in time, see days_back.
     void sweep(std::uint32_t expired);
@@ -85,6 +86,18 @@ struct alignas(64) time_wait_bucket {
     static constexpr std::uint32_t fine_at = 27;
     static constexpr std::uint32_t fine_mask = (1u << day_shift) - 1;
     static constexpr std::uint32_t of_bucket = 1u << 31;
+
+    // Of these, those that end on the day of `expired` and not after it.
+    std::uint32_t over_today(std::uint32_t entries, std::uint32_t expired) const {
+        std::uint32_t found = 0;
+        for (; entries != 0; entries &= entries - 1) {
+            const auto i = static_cast<std::uint32_t>(std::countr_zero(entries));
+            const bool over =
+                days[i] == day_of(expired) && (deadline(i) & fine_mask) <= (expired & fine_mask);
+            found |= over ? entries & (0u - entries) : 0;
+        }
+        return found;
+    }
 
     static constexpr std::uint32_t stray_bit(std::uint16_t tag) { return tag / 2 % (2 * ways); }
     static constexpr std::uint8_t period_of(std::uint32_t tick) {
@@ -144,13 +157,19 @@ inline std::uint32_t time_wait_bucket::with_tag(std::uint16_t tag) const {
 inline std::uint32_t time_wait_bucket::free(std::uint32_t expired) const {
     const __m128i empty =
         _mm_cmpeq_epi16(_mm_and_si128(load(tags.data()), all(tag_mask)), _mm_setzero_si128());
-    return bits_of(_mm_or_si128(empty, over(expired)));
+    const std::uint32_t found = bits_of(_mm_or_si128(empty, over(expired)));
+    return found != 0
+               ? found
+               : over_today(bits_of(_mm_cmpeq_epi16(load(days.data()), all(day_of(expired)))),
+                            expired);
 }
 
 inline void time_wait_bucket::sweep(std::uint32_t expired) {
     const __m128i gone = _mm_and_si128(over(expired), all(tag_mask));
-    _mm_store_si128(reinterpret_cast<__m128i*>(tags.data()),
-                    _mm_andnot_si128(gone, load(tags.data())));
+    const __m128i kept = _mm_andnot_si128(gone, load(tags.data()));
+    if (_mm_movemask_epi8(_mm_cmpeq_epi16(kept, load(tags.data()))) != 0xffff) {
+        _mm_store_si128(reinterpret_cast<__m128i*>(tags.data()), kept);
+    }
     if (strays_over(expired)) {
         forget_strays();
     }
@@ -174,7 +193,7 @@ inline std::uint32_t time_wait_bucket::free(std::uint32_t expired) const {
     for (std::uint32_t i = 0; i < ways; ++i) {
         found |= (tag(i) == 0 || over(i, expired) ? 1u : 0u) << i;
     }
-    return found;
+    return found != 0 ? found : over_today(0xff, expired);
 }
 
 inline void time_wait_bucket::sweep(std::uint32_t expired) {

@@ -138,13 +138,7 @@ std::uint32_t time_wait_index::stash_room() const {
     return none;
 }
 
-std::uint32_t time_wait_index::room_for(const place& p) {
-    if (const std::uint32_t free = free_in(p.home)) {
-        return entry_of(p.home, free);
-    }
-    if (const std::uint32_t free = free_in(p.other)) {
-        return entry_of(p.other, free);
-    }
+std::uint32_t time_wait_index::room_by_moves(const place& p) {
     std::uint32_t at = make_room(p.home);
     if (at == none) {
         at = make_room(p.other);
@@ -166,15 +160,18 @@ void time_wait_index::sweep(std::uint32_t until) {
 
 void time_wait_index::expired_until(std::uint32_t today) {
     const std::uint32_t all = count_ + stash_buckets;
-    while (today - pass_began_ > pass_ticks) {
-        expired_ = pass_began_ + pass_ticks;
+    while (today - pass_began_ > 2 * pass_ticks) {
+        expired_ = pass_began_ + 2 * pass_ticks;
         sweep(all);
     }
     expired_ = today;
+    if (static_cast<std::int32_t>(expired_ - stash_until_) > 0) {
+        stash_until_ = expired_;
+    }
     const auto due =
         static_cast<std::uint32_t>(std::uint64_t{today - pass_began_} * all / pass_ticks);
     if (due > swept_) {
-        sweep(std::min(due, swept_ + swept_at_once));
+        sweep(std::min({due, all, swept_ + swept_at_once}));
     }
 }
 

@@ -12,9 +12,11 @@
 // strays of a tag answers for all keys of that tag whose home it is, so that a miss reads one line.
 //
 // Entries of expired records. Expiry frees places without coming here. expired_until() tells how
-// far it has come, and entries before that are free to enter(). One that is older than some twenty
-// minutes could be taken for one of the future, so all buckets are swept in the course of 262 s,
-// one after the other, at 3 ns each, and all at once where the clock jumps by more than that.
+// far it has come, and entries up to there are free to who needs the place; of those that are due,
+// but beyond it, the record is looked at. An entry older than some twenty minutes could be taken
+// for one of the future, so all buckets are swept in the course of 262 s, one after the other, at 3
+// ns each; and all at once only where the clock jumps, or polls are so rare that twice that has
+// gone by.
 #pragma once
 
 #include <algorithm>
@@ -87,8 +89,10 @@ class time_wait_index {
     void set_deadline(std::uint32_t at, std::uint32_t deadline);
     void remove(std::uint32_t at) { bucket(at).remove(at % ways); }
 
-    // Room for an entry, made if need be; or none.
-    std::uint32_t room_for(const place& p);
+    // Room for an entry, made if need be; or none. is_gone(at) is asked about entries that are due
+    // `today`, while expiry has not come so far: has their record expired all the same?
+    template <class F>
+    std::uint32_t room_for(const place& p, std::uint32_t today, F&& is_gone);
     void put(std::uint32_t at, const place& p, std::uint32_t body, std::uint32_t deadline);
     // For a burst of room_for() once the homes have come: brings in stages what each will read and
     // write: the other bucket, then those that an entry of the home could be moved to.
@@ -98,14 +102,19 @@ class time_wait_index {
 
     // No record with a deadline at or before this one is left.
     void expired_until(std::uint32_t today);
+    // Whether that says that there is none with this deadline.
+    bool is_over(std::uint32_t deadline) const {
+        return time_wait_meta::ahead(deadline, expired_) == 0;
+    }
 
   private:
     static constexpr std::uint32_t stash_buckets = 8;
     static constexpr std::uint32_t moves_max = 32;
     static constexpr std::uint32_t looks_at_once = 4;
     static constexpr std::uint32_t batch = 32;
-    static constexpr std::uint32_t pass_ticks = 1u << 14;  // 262 s
-    static constexpr std::uint32_t swept_at_once = 256;    // buckets
+    static constexpr std::uint32_t pass_ticks = 1u << 14;  // 262 s, and twice that at most
+    static_assert(2 * 2 * pass_ticks < time_wait_bucket::days_back << time_wait_bucket::day_shift);
+    static constexpr std::uint32_t swept_at_once = 256;  // buckets
 
     static constexpr std::uint32_t home_of(std::uint32_t bucket, std::uint32_t other,
                                            std::uint16_t tag) {
@@ -127,6 +136,9 @@ class time_wait_index {
     template <class F>
     std::uint32_t find_in(std::uint32_t bucket, std::uint16_t tag, F&& is_it) const;
 
+    template <class F>
+    std::uint32_t gone_in(std::uint32_t bucket, std::uint32_t today, F&& is_gone) const;
+    std::uint32_t room_by_moves(const place& p);
     void count_stray(std::uint32_t bucket, std::uint16_t tag, std::uint32_t deadline);
     void move(std::uint32_t from, std::uint32_t to);
     std::uint32_t with_room_elsewhere(std::uint32_t bucket, std::span<const std::uint32_t> path,
@@ -166,6 +178,36 @@ std::uint32_t time_wait_index::find(const place& p, F&& is_it) const {
         }
     }
     return at;
+}
+
+template <class F>
+std::uint32_t time_wait_index::gone_in(std::uint32_t bucket, std::uint32_t today,
+                                       F&& is_gone) const {
+    for (std::uint32_t i = 0; i < ways; ++i) {
+        const std::uint32_t at = bucket * ways + i;
+        if (time_wait_meta::ahead(deadline(at), today) == 0 && is_gone(at)) {
+            return at;
+        }
+    }
+    return none;
+}
+
+template <class F>
+std::uint32_t time_wait_index::room_for(const place& p, std::uint32_t today, F&& is_gone) {
+    if (const std::uint32_t free = free_in(p.home)) {
+        return entry_of(p.home, free);
+    }
+    if (const std::uint32_t free = free_in(p.other)) {
+        return entry_of(p.other, free);
+    }
+    if (today != expired_) {
+        for (const std::uint32_t bucket : {p.home, p.other}) {
+            if (const std::uint32_t at = gone_in(bucket, today, is_gone); at != none) {
+                return at;
+            }
+        }
+    }
+    return room_by_moves(p);
 }
 
 }  // namespace lastack::flow

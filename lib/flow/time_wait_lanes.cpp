@@ -112,10 +112,12 @@ bool time_wait_lanes::reserve(const waiting& w) {
         if (reserved == count_max - 1) {
             return false;
         }
-        if (found == none && (found = idle()) == none) {
-            return false;
+        if (found == none) {
+            if ((found = idle()) == none) {
+                return false;
+            }
+            become(found, w);
         }
-        become(found, w);
     }
     ++lanes_[found].reserved;
     count(lanes_[found]);

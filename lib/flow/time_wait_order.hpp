@@ -57,6 +57,9 @@ class time_wait_order {
             if (clock_ms_ >= lanes_looked_at_ms_ + horizon_max_ms) {
                 lanes_looked_at_ms_ = clock_ms_;
                 lanes_.forget_unused();
+                if (static_cast<std::int32_t>(today() - queued_until_) > 0) {
+                    queued_until_ = today();  // or it would seem ahead after a year
+                }
             }
         }
     }

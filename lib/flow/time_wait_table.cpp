@@ -50,15 +50,14 @@ result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32
 // --- look-up -----------------------------------------------------------------------------------
 
 template <class Key>
-bool time_wait_table<Key>::is_of(std::uint32_t at, const Key& key) const {
-    const std::uint32_t body = index_.body(at);
-    if (!store_.has_key(body, key)) {
-        return false;
-    }
+bool time_wait_table<Key>::is_there(std::uint32_t at) const {
     const std::uint32_t deadline = index_.deadline(at);
-    return time_wait_meta::ahead(deadline, order_.today()) != 0 ||
-           (store_.is_used(body) &&
-            ((store_.meta(body) ^ deadline) & time_wait_meta::deadline_mask) == 0);
+    if (time_wait_meta::ahead(deadline, order_.today()) != 0) {
+        return true;
+    }
+    const std::uint32_t body = index_.body(at);
+    return !index_.is_over(deadline) && store_.is_used(body) &&
+           ((store_.meta(body) ^ deadline) & time_wait_meta::deadline_mask) == 0;
 }
 
 template <class Key>
@@ -208,7 +207,8 @@ enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, con
         return {{}, enter_status::full};
     }
     const time_wait_index::place where = index_.place_of(hash);
-    const std::uint32_t at = index_.room_for(where);
+    const std::uint32_t at = index_.room_for(where, order_.today(),
+                                             [this](std::uint32_t due) { return !is_there(due); });
     if (at == time_wait_index::none) {
         return {{}, enter_status::no_room};
     }
@@ -234,48 +234,62 @@ template <class Key>
 time_wait_slot time_wait_table<Key>::oldest(tick now) {
     order_.set_clock(now);
     constexpr std::size_t at_once = 8;
+    struct looked_at {
+        std::uint32_t entry;
+        std::uint32_t nearest;
+    };
+    std::array<looked_at, 64> looked;  // put back when all have been seen
+    std::size_t count = 0;
     time_wait_slot best;
     std::uint32_t best_ahead = 0;
-    const std::optional<std::uint32_t> first = order_.earliest();
-    if (!first) {
-        return best;
-    }
-    std::uint32_t day = *first;
-    for (std::size_t looks = 0; looks < (best ? 64u : 1024u); ++day) {
+    bool settled = false;
+    std::uint32_t day = order_.earliest().value_or(order_.today());
+    for (std::size_t looks = 0; !settled && count + at_once <= looked.size() && looks < 1024;) {
         std::array<std::uint32_t, at_once> entries;
-        const std::size_t count = order_.take_earliest(day, entries);
-        if (count == 0) {
-            return best;
+        const std::size_t taken = order_.take_earliest(day, entries);
+        if (taken == 0) {
+            break;
         }
-        looks += count;
-        for (std::size_t i = 0; i < count; ++i) {
+        looks += taken;
+        for (std::size_t i = 0; i < taken; ++i) {
             store_.prefetch_deadlines(time_wait_order::block_of_entry(entries[i]));
         }
-        bool settled = false;
-        for (std::size_t i = 0; i < count; ++i) {
+        for (std::size_t i = 0; i < taken; ++i) {
             const std::uint32_t block = time_wait_order::block_of_entry(entries[i]);
             time_wait_deadlines& of_block = store_.deadlines(block);
             const auto [due, nearest_not_due] = of_block.look(order_.today());
             const std::uint32_t nearest = due != 0 ? 0 : nearest_not_due;
-            for (std::uint32_t used = of_block.used(); used != 0; used &= used - 1) {
-                const std::uint32_t body = store::body_of(block, used);
-                const std::uint32_t ahead =
-                    time_wait_meta::ahead(store_.meta(body), order_.today());
-                if (!best || ahead < best_ahead) {
-                    best = {body};
-                    best_ahead = ahead;
-                }
+            if (nearest == time_wait_deadlines::nothing_ahead) {
+                store_.made_free(block);
+                order_.requeue(of_block, entries[i], nearest);
+                continue;
             }
-            order_.requeue(of_block, entries[i], nearest);
+            looked[count++] = {entries[i], nearest};
+            if (!best || nearest < best_ahead) {
+                best = {first_with(block, nearest)};
+                best_ahead = nearest;
+            }
             // Nothing is queued behind its deadline, so this day's own are the first.
-            settled |= nearest != time_wait_deadlines::nothing_ahead &&
-                       static_cast<std::int32_t>(order_.today() + nearest - day) <= 0;
-        }
-        if (settled) {
-            return best;
+            settled |= due != 0 || static_cast<std::int32_t>(order_.today() + nearest - day) <= 0;
         }
     }
+    for (const looked_at& l : std::span(looked).first(count)) {
+        const std::uint32_t block = time_wait_order::block_of_entry(l.entry);
+        order_.requeue(store_.deadlines(block), l.entry, l.nearest);
+    }
     return best;
+}
+
+// The record of a block that ends so many ticks from today. Precondition: there is one.
+template <class Key>
+std::uint32_t time_wait_table<Key>::first_with(std::uint32_t block, std::uint32_t ahead) const {
+    const time_wait_deadlines& of_block = store_.deadlines(block);
+    std::uint32_t used = of_block.used();
+    while (time_wait_meta::ahead(of_block.meta[static_cast<std::size_t>(std::countr_zero(used))],
+                                 order_.today()) != ahead) {
+        used &= used - 1;
+    }
+    return store::body_of(block, used);
 }
 
 template class time_wait_table<key4>;

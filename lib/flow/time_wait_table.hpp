@@ -12,7 +12,8 @@
 // Three rules hold this together. An entry ahead of the clock is that of a living record. One that
 // is not is so only if the record is there and ends at the same time: it may have expired, and its
 // place may have another record, or the same key's next. And the index gives away what is over only
-// up to where expiry has come, so a record that is due and waits for its turn is still found.
+// up to where expiry has come, or what it has asked about: a record that waits for its turn is
+// found.
 //
 // A record is never early, and at most one coarse tick late while expire() keeps up. Slots of the
 // index = capacity / 0.86, so the stated capacity is always reached, and moves are rare even there.
@@ -107,7 +108,7 @@ class time_wait_table {
     // Until it expires; zero if it is due.
     milliseconds remaining(time_wait_slot slot, tick now) const;
     // Since it was entered or restarted last; at most a coarse tick less than the truth, but where
-    // lanes ran out and this record's was stretched: never more.
+    // lanes or the order's slack ran out: never more.
     milliseconds age(time_wait_slot slot, tick now) const;
     // Found.
     void erase(time_wait_slot slot);
@@ -134,8 +135,8 @@ class time_wait_table {
     std::optional<tick> next_expiry() const { return order_.next(); }
 
     // The record with the earliest deadline, for evict_oldest (R54): exact to a coarse tick where
-    // one length prevails, else the earliest of 64 blocks that came up first. None when the table
-    // is empty (or 1024 looks meet only entries of empty blocks, which are then gone).
+    // one length prevails, else the earliest of the 64 blocks that come up first. None when the
+    // table is empty (or 1024 looks meet only entries of empty blocks, which are then gone).
     time_wait_slot oldest(tick now);
 
     // Calls f(time_wait_slot) for all records in `budget` steps of walk_step places from step
@@ -152,12 +153,17 @@ class time_wait_table {
 
     static std::uint32_t buckets_for(std::uint32_t capacity);
 
-    // An entry of the index with the key's tag: is it the key's?
-    bool is_of(std::uint32_t at, const Key& key) const;
+    // An entry of the index: has it a record, and is that the key's?
+    bool is_there(std::uint32_t at) const;
+    bool is_of(std::uint32_t at, const Key& key) const {
+        return store_.has_key(index_.body(at), key) && is_there(at);
+    }
     time_wait_slot slot_at(std::uint32_t at) const {
         return at == time_wait_index::none ? time_wait_slot{} : time_wait_slot{index_.body(at), at};
     }
     time_wait_slot find_at(const time_wait_index::place& p, const Key& key) const;
+
+    std::uint32_t first_with(std::uint32_t block, std::uint32_t ahead) const;
 
     void set_held(time_wait_slot slot, bool held);
     // Gives a record this lane and its whole length.

@@ -601,6 +601,71 @@ TYPED_TEST(time_wait_table_of, blocks_are_used_again_in_the_order_in_which_they_
     }
 }
 
+// Entries of what has expired are in nobody's way: neither where lengths are short and the table is
+// nearly full all the time, nor while a mass of records waits for its turn.
+TYPED_TEST(time_wait_table_of, nobody_is_refused_for_what_is_over) {
+    constexpr std::uint32_t capacity = 20'000;
+    auto t = make<TypeParam>(capacity);
+    std::uint32_t next = 0;
+    for (std::uint32_t now = 0; now < 3000; ++now) {  // 36 a ms for 512 ms: 92 %
+        t.expire(tick{now}, ~0u, ignore);
+        for (std::uint32_t i = 0; i < 36; ++i) {
+            ASSERT_EQ(enter(t, next++, milliseconds{496}, tick{now}).status, enter_status::entered)
+                << now;
+        }
+    }
+    auto full = make<TypeParam>(capacity);
+    for (std::uint32_t n = 0; n < capacity; ++n) {
+        enter(full, n, milliseconds{1000}, tick{0});
+    }
+    for (std::uint32_t more = 1; more != 0;) {
+        more = full.expire(tick{5000}, 256, ignore).more ? 1 : 0;
+        for (std::uint32_t i = 0; i < 100; ++i) {
+            ASSERT_EQ(enter(full, next++, minute, tick{5000}).status, enter_status::entered);
+        }
+    }
+}
+
+// Whoever needs room gets the oldest as long as there is one, also where blocks have been emptied
+// and all of them come up on the same day.
+TYPED_TEST(time_wait_table_of, oldest_is_there_as_long_as_anybody_is) {  // R54
+    constexpr std::uint32_t count = 2000;
+    for (const bool short_expected : {false, true}) {
+        auto t = make<TypeParam>(count);
+        if (short_expected) {
+            t.expect_length(milliseconds{1000});
+        }
+        for (std::uint32_t n = 0; n < count; ++n) {
+            enter(t, n, minute, tick{n});
+        }
+        for (std::uint32_t left = count; left > 0; --left) {
+            const time_wait_slot slot = t.oldest(tick{count});
+            ASSERT_TRUE(slot) << left;
+            const auto key = t.read(slot).key;
+            t.erase(t.find(hash(key), key));
+        }
+        EXPECT_FALSE(t.oldest(tick{count}));
+    }
+}
+
+TYPED_TEST(time_wait_table_of, a_lane_reserved_later_makes_nobody_older) {  // R55
+    auto t = make<TypeParam>(64);
+    const auto enter_waiting = [&](std::uint32_t n, const waiting& w) {
+        const auto e = entry_of<TypeParam>(n);
+        return t.enter(hash(e.key), e, w, tick{0}).slot;
+    };
+    for (std::uint8_t n = 0; n < 16; ++n) {
+        enter_waiting(n, {minute, static_cast<std::uint8_t>(4 * n)});
+    }
+    enter_waiting(16, {2 * minute, 60});  // stretches a lane
+    for (std::uint8_t n = 0; n < 16; ++n) {
+        t.reserve(t.waiting_of(find(t, n)));
+    }
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        EXPECT_LE(t.age(find(t, n), tick{100}), milliseconds{100}) << n;
+    }
+}
+
 TYPED_TEST(time_wait_table_of, costs_what_it_says) {
     EXPECT_LE(static_cast<double>(time_wait_table<TypeParam>::bytes_for(1'000'000)) / 1e6,
               sizeof(TypeParam) == 12 ? 40.3 : 64.3);
