@@ -16,10 +16,11 @@
 // found.
 //
 // A record is never early, and at most one coarse tick late while expire() keeps up. Slots of the
-// index = capacity / 0.86, so the stated capacity is always reached, and moves are rare even there.
+// index = capacity / 0.86 (IPv6: 0.88), so the stated capacity is always reached, and moves are
+// rare even there.
 //
-// Memory (`bytes_for`), a record of capacity: store 30.25 (IPv6: 54.25), order 0.14, index 9.3:
-// 39.7 B and 63.7 B, and half a megabyte.
+// Memory (`bytes_for`), a record of capacity: store 30.25 (IPv6: 54.25), order 0.14, index 9.3
+// (9.1): 39.7 B and 63.5 B, and half a megabyte.
 #pragma once
 
 #include <algorithm>
@@ -147,9 +148,10 @@ class time_wait_table {
 
   private:
     using store = time_wait_store<Key>;
-    static constexpr std::uint32_t batch = 32;           // keys looked up at once
-    static constexpr std::uint32_t looks_ahead = 8;      // blocks prefetched before one is visited
-    static constexpr std::uint32_t fill_permille = 860;  // of the index, at capacity
+    static constexpr std::uint32_t batch = 32;       // keys looked up at once
+    static constexpr std::uint32_t looks_ahead = 8;  // blocks prefetched before one is visited
+    // Of the index, at capacity: what the byte budget of the family allows.
+    static constexpr std::uint32_t fill_permille = sizeof(Key) == sizeof(key4) ? 860 : 880;
 
     static std::uint32_t buckets_for(std::uint32_t capacity);
 
