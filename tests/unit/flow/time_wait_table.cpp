@@ -657,10 +657,13 @@ TYPED_TEST(time_wait_table_of, a_lane_reserved_later_makes_nobody_older) {  // R
     for (std::uint8_t n = 0; n < 16; ++n) {
         enter_waiting(n, {minute, static_cast<std::uint8_t>(4 * n)});
     }
-    enter_waiting(16, {2 * minute, 60});  // stretches a lane
-    for (std::uint8_t n = 0; n < 16; ++n) {
-        t.reserve(t.waiting_of(find(t, n)));
+    enter_waiting(16, {2 * minute, 200});  // stretches a lane
+    std::uint32_t stretched = 0;
+    for (std::uint32_t n = 0; n < 16; ++n) {
+        const waiting w = t.waiting_of(find(t, n));
+        stretched += w.length > minute && t.reserve(w) ? 1 : 0;
     }
+    ASSERT_EQ(stretched, 1u);
     for (std::uint32_t n = 0; n < 16; ++n) {
         EXPECT_LE(t.age(find(t, n), tick{100}), milliseconds{100}) << n;
     }
