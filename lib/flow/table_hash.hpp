@@ -3,12 +3,13 @@
 //
 // Four rounds of AES under a secret: a key's octets are added to one round key, and each round adds
 // another, all of them independent. Over four rounds no difference of two inputs becomes a given
-// difference of outputs with more than 2^-113 (Keliher and Sui, 2007), and nothing of the output
-// leaves the process from which a second try could learn: who lacks the secret cannot choose keys
-// that share a bucket. A longer key goes through the four rounds 16 octets at a time, each added to
-// what came out before (a CBC-MAC, which is safe where, as here, every input is equally long).
-// Whatever does leave the process (ISN, timestamp offsets, ports) is SipHash's,
-// flow/keyed_hash.hpp.
+// difference of outputs with more than 2^-113 (Keliher and Sui, 2007). Buckets and tags are parts
+// of the output, for which that is no proof; but what a peer could learn from is only which
+// listener of an SO_REUSEPORT group answers it, and when, so that who lacks the secret has no way
+// known to us to choose keys that share a bucket. A longer key goes through the four rounds 16
+// octets at a time, each added to what came out before (a CBC-MAC, which is safe where, as here,
+// every input is equally long). Whatever does leave the process (ISN, timestamp offsets, ports) is
+// SipHash's, flow/keyed_hash.hpp.
 //
 // The instruction is no part of x86-64-v2, so it is written out where the compiler may not choose
 // it; which processor has it is asked once, and the branch that remembers is foreseen. Processors

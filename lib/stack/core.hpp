@@ -54,7 +54,7 @@ struct link {
     mac_address mac{};
     std::uint16_t mtu = 1500;       // octets of IP packet
     bool multi_segment_tx = false;  // else frames are sent in one mbuf
-    bool checksum_tx = false;       // port computes IPv4 and TCP checksums
+    bool checksum_tx = false;       // port computes TCP checksums
     bool checksum_rx = false;       // port verifies them (ol_flags say so per mbuf)
 };
 

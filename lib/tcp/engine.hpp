@@ -92,7 +92,7 @@ struct engine_config {
     rte_mempool* control_pool = nullptr;
     rte_mempool* indirect_pool = nullptr;
     bool multi_segment_tx = false;
-    bool checksum_tx = false;  // the port computes IPv4 and TCP checksums
+    bool checksum_tx = false;  // the port computes TCP checksums
     page_size pages = page_size::huge;
     std::array<std::uint64_t, 2> secret{};
     // None where every tuple's answers come here; else connect() takes a port whose answers do.

@@ -50,7 +50,7 @@ class checksum {
     }
 
     // Adds numbers of 16 or 32 bits, or a sum of such, as their octets in network order.
-    // Precondition: an even number of octets so far.
+    // They count as if an even number of octets stood before them, whatever was added before.
     void add_be(std::uint64_t numbers) {
         // 2^16 is 1 here, so eight bits to the left is every octet in the other's place.
         add_words(std::endian::native == std::endian::big ? numbers : std::rotl(numbers, 8));
