@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Eight 16-bit tags compared at once, and where a hash puts a key: what both tables share.
+// Where a hash puts a key, which both tables share, and eight 16-bit tags compared at once, as the
+// connection table does (TIME_WAIT has 14 bits: time_wait_bucket.hpp).
 //
 // A hash gives a bucket (low 32 bits) and a tag (top 16 bits). A key's other bucket follows from
 // the tag and the one it is in, so an entry can be moved without its key being hashed again:

@@ -63,7 +63,6 @@ class time_wait_order {
             }
         }
     }
-    std::uint64_t clock_ms() const { return clock_ms_; }
     static std::uint32_t coarse(std::uint64_t clock_ms) {
         return static_cast<std::uint32_t>(clock_ms / coarse_tick_ms);
     }

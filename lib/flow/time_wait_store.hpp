@@ -97,9 +97,7 @@ class time_wait_store {
         prefetch_to_write(&deadlines(block).meta[block_size / 2]);
     }
     void prefetch_bodies(std::uint32_t block) const {
-        for (std::size_t at = bodies_at; at < block_bytes; at += 64) {
-            prefetch_to_read(block_at(block) + at);
-        }
+        prefetch_text_to_read(block_at(block) + bodies_at, block_bytes - bodies_at);
     }
 
   private:
@@ -194,10 +192,7 @@ void time_wait_store<Key>::open_next() {
         open_ = blocks_to_use_[--free_blocks_];
         open_free_ = ~0u;
         if (free_blocks_ != 0) {
-            const std::byte* const next = block_at(blocks_to_use_[free_blocks_ - 1]);
-            for (std::size_t at = 0; at < block_bytes; at += 64) {
-                prefetch_to_write(next + at);
-            }
+            prefetch_text_to_write(block_at(blocks_to_use_[free_blocks_ - 1]), block_bytes);
         }
         return;
     }
