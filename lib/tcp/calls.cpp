@@ -309,6 +309,8 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
         what = event::app_close_unread;
     } else if (abort || c.linger_s == 0) {
         what = unsent ? event::app_abort_unsent : event::app_abort;
+    } else if (c.syn_held && c.snd.octets() > 0) {
+        send_fast_open_syn(c);  // as on Linux, where the write has sent it
     }
     if (!s->wants_completion) {
         c.socket = npos;

@@ -96,6 +96,19 @@ TEST(fast_open, a_known_server_gets_the_first_text_with_the_syn) {
     EXPECT_EQ(r.heard(), "P. 6:10(4) ack 1");
 }
 
+TEST(fast_open, what_was_written_leaves_with_the_syn_also_when_close_follows_at_once) {
+    checked_scenario s;
+    learn_cookie(s);
+    remote& r = open_fast(s);
+    EXPECT_EQ(*s.calls().send(r.id, std::as_bytes(std::span(std::string_view{"hello"}))), 5u);
+    s.close(r.id);
+    EXPECT_EQ(r.heard(), "S 0:6(5) FO cookie01");
+    EXPECT_EQ(r.last().text, "hello");
+    EXPECT_EQ(s.events(r.id), "ended:closed_before_open");
+    r.send(seg("S.").ack(6));
+    EXPECT_EQ(r.heard(), "R 6:6(0)") << "nobody is there any more, as on Linux";
+}
+
 TEST(fast_open, the_syn_waits_for_the_first_send) {
     checked_scenario s;
     learn_cookie(s);
@@ -293,7 +306,7 @@ TEST(fast_open, a_reset_in_syn_sent_refuses_the_connection) {
     EXPECT_EQ(r.heard(), "");
 }
 
-TEST(fast_open, closing_before_the_syn_has_gone_sends_nothing) {
+TEST(fast_open, closing_with_nothing_written_or_aborting_sends_nothing) {
     checked_scenario s;
     learn_cookie(s);
     remote& r = open_fast(s);
