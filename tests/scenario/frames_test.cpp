@@ -221,13 +221,23 @@ TEST(frames, what_the_port_does_not_take_goes_out_later) {
     EXPECT_EQ(all, octets(14600));
 }
 
-TEST(frames, offloaded_checksums_are_left_to_the_port) {
-    scenario_options o;
-    o.link.checksum_tx = true;
-    checked_scenario s{o};
-    remote& r = s.make_established();
-    s.send(r.id, "abc");
-    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+TEST(frames, a_port_that_completes_checksums_finds_what_it_needs) {
+    for (const bool chained : {false, true}) {
+        scenario_options o;
+        o.link.checksum_tx = true;
+        o.link.multi_segment_tx = chained;
+        checked_scenario s{
+            o};  // completes as a port does, and complains where that comes out wrong
+        remote& r = s.make_established();
+        s.send(r.id, "abc");
+        EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+        r.send(seg("."));
+        s.send(r.id, octets(1001));
+        EXPECT_EQ(r.heard(), "P. 4:1005(1001) ack 1");
+        r.send(seg("."));
+        s.shutdown(r.id, shutdown_how::write);
+        EXPECT_EQ(r.heard(), "F. 1005:1006(0) ack 1");
+    }
 }
 
 }  // namespace

@@ -238,6 +238,7 @@ class scenario {
   private:
     friend class remote;
     static std::uint16_t transmit(void* self, rte_mbuf** frames, std::uint16_t n);
+    std::string as_sent(const rte_mbuf& m);
     void hear(const std::string& frame);
     void take_events();
     void one_turn(std::span<rte_mbuf* const> frames);
