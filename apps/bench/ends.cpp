@@ -79,21 +79,20 @@ lastack::result<bool, std::string> client_base::on_start(local_stack& s) {
 // Answers must come to this lcore. And a port that spreads brings all of a connection's segments to
 // one lcore, which rings do not: so the client takes connections of which that is true, or, where
 // the ends are to be apart, those whose other end is on the server's lcore.
-bool client_base::suits(local_stack& s, const tuples::pair& p) const {
-    const auto here = p.local.address.v4();
-    const auto there = p.remote.address.v4();
-    return s.core().tcp().answers_come_here({there, here, p.remote.port, p.local.port}) &&
-           (other_end_ == nullptr ||
-            other_end_->tcp().answers_come_here({here, there, p.local.port, p.remote.port}));
+bool client_base::suits(local_stack& s, const lastack::flow::key4& key) const {
+    return s.core().tcp().answers_come_here(key) &&
+           (other_end_ == nullptr || other_end_->tcp().answers_come_here(
+                                         {key.local, key.remote, key.local_port, key.remote_port}));
 }
 
 void client_base::open(local_stack& s) {
     const std::uint32_t index = free_.back();
-    auto pair = tuples_.next();
-    while (!suits(s, pair)) {
-        pair = tuples_.next();
+    auto key = tuples_.next();
+    while (!suits(s, key)) {
+        key = tuples_.next();
     }
-    const auto id = s.connect(pair.remote, {pair.local, index});
+    const auto id = s.connect({key.remote, key.remote_port},
+                              {lastack::endpoint{key.local, key.local_port}, index});
     if (!id) {
         // In use: the next one is tried. Anything else is a failure.
         const bool not_this_one = id.error() == lastack::call_error::address_in_use ||

@@ -68,7 +68,7 @@ class client_base : public end_base {
 
   private:
     void open(lastack::local_stack& s);
-    bool suits(lastack::local_stack& s, const tuples::pair& p) const;
+    bool suits(lastack::local_stack& s, const lastack::flow::key4& key) const;
 
     tuples tuples_;
     // The server's stack that is to have the other ends; nullptr: whichever.

@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "flow/key.hpp"
 #include "histogram.hpp"
 #include "lastack/address.hpp"
 #include "lastack/local_stack.hpp"
@@ -122,14 +123,13 @@ class tuples {
   public:
     explicit tuples(const load& l) : load_(&l) {}
 
-    struct pair {
-        lastack::endpoint local, remote;
-    };
-    // Addresses change fastest, so that neighbours in time differ in more than a port.
-    pair next() {
-        const pair made{
-            {load_->client_addresses[address_], static_cast<std::uint16_t>(port_)},
-            {load_->server.address, static_cast<std::uint16_t>(load_->server.port + remote_)}};
+    // Addresses change fastest, so that neighbours in time differ in more than a port. A key is 12
+    // octets; endpoints are larger, and of those that are looked at most may be left out.
+    lastack::flow::key4 next() {
+        const lastack::flow::key4 made{load_->server.address.v4(),
+                                       load_->client_addresses[address_].v4(),
+                                       static_cast<std::uint16_t>(load_->server.port + remote_),
+                                       static_cast<std::uint16_t>(port_)};
         if (++address_ == load_->client_addresses.size()) {
             address_ = 0;
             if (++port_ > 65535) {

@@ -22,10 +22,10 @@ stateless_peer::stateless_peer(const load& l, rte_mempool* pool, const lastack::
     std::copy_n(head.begin(), std::min(head.size(), request_.size()), request_.begin());
 }
 
-rte_mbuf* stateless_peer::segment(const tuples::pair& between, tcp_segment& s,
+rte_mbuf* stateless_peer::segment(const lastack::flow::key4& between, tcp_segment& s,
                                   std::uint32_t payload) {
-    s.source_port = between.local.port;
-    s.destination_port = between.remote.port;
+    s.source_port = between.local_port;
+    s.destination_port = between.remote_port;
     s.window = 64240;
     s.options.has_timestamps = true;
     const auto header = static_cast<std::uint16_t>(wire::tcp_header_length(s.options));
@@ -37,8 +37,8 @@ rte_mbuf* stateless_peer::segment(const tuples::pair& between, tcp_segment& s,
     wire::write_ethernet(at, {server_, own_, wire::ethertype::ipv4});
     std::uint8_t* const ip = at + wire::ethernet_header_bytes;
     wire::ipv4_header h;
-    h.source = between.local.address.v4();
-    h.destination = between.remote.address.v4();
+    h.source = between.local;
+    h.destination = between.remote;
     h.total_length = static_cast<std::uint16_t>(wire::ipv4_header_bytes + l4);
     h.ttl = 64;
     h.protocol = wire::protocol_tcp;
@@ -100,9 +100,10 @@ rte_mbuf* stateless_peer::answer(rte_mbuf* frame, std::uint32_t now_ms) {
     const std::size_t behind = wire::ethernet_header_bytes + wire::ipv4_header_bytes;
     const auto got = wire::parse_tcp({at + behind, octets - behind},
                                      static_cast<std::uint32_t>(frame->pkt_len - behind));
-    tuples::pair between{
-        {lastack::ipv4_address{lastack::load_be32(ip + 16)}, got->destination_port},
-        {lastack::ipv4_address{lastack::load_be32(ip + 12)}, got->source_port}};
+    const lastack::flow::key4 between{{lastack::load_be32(ip + 12)},
+                                      {lastack::load_be32(ip + 16)},
+                                      got->source_port,
+                                      got->destination_port};
     const tcp_segment in = *got;
     rte_pktmbuf_free(frame);
     tcp_segment s;

@@ -38,7 +38,7 @@ class stateless_peer {
   private:
     rte_mbuf* arp_reply(rte_mbuf* frame);
     rte_mbuf* arp(const lastack::mac_address& to, const lastack::wire::arp_packet& packet);
-    rte_mbuf* segment(const tuples::pair& between, lastack::wire::tcp_segment& s,
+    rte_mbuf* segment(const lastack::flow::key4& between, lastack::wire::tcp_segment& s,
                       std::uint32_t payload);
 
     rte_mempool* pool_;
