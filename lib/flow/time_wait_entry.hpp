@@ -37,17 +37,6 @@ struct time_wait_slot {
     friend constexpr bool operator==(time_wait_slot, time_wait_slot) = default;
 };
 
-enum class enter_status : std::uint8_t {
-    entered,
-    full,     // size() has reached capacity()
-    no_room,  // both buckets and the stash are full: practically never below capacity
-};
-
-struct enter_result {
-    time_wait_slot slot;  // none unless entered
-    enter_status status = enter_status::entered;
-};
-
 struct expire_result {
     std::uint32_t expired = 0;
     std::uint32_t touched = 0;  // records looked at; at most the budget

@@ -200,17 +200,17 @@ void time_wait_table<Key>::erase(time_wait_slot slot) {
 }
 
 template <class Key>
-enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, const waiting& w,
-                                         tick now) {
+time_wait_slot time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, const waiting& w,
+                                           tick now) {
     order_.set_clock(now);
     if (size_ >= capacity_) {
-        return {{}, enter_status::full};
+        return {};
     }
     const time_wait_index::place where = index_.place_of(hash);
     const std::uint32_t at = index_.room_for(where, order_.today(),
                                              [this](std::uint32_t due) { return !is_there(due); });
     if (at == time_wait_index::none) {
-        return {{}, enter_status::no_room};
+        return {};
     }
     const std::uint32_t body = store_.take();
     const std::uint32_t lane = order_.lanes().lane_for(w);
@@ -225,7 +225,7 @@ enter_result time_wait_table<Key>::enter(std::uint64_t hash, const entry& e, con
            lane << time_wait_meta::lane_shift;
     store_.write(body, e);
     index_.put(at, where, body, deadline);
-    return {{body, at}, enter_status::entered};
+    return {body, at};
 }
 
 // --- eviction ----------------------------------------------------------------------------------

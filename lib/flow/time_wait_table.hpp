@@ -116,8 +116,10 @@ class time_wait_table {
 
     // --- entering and leaving ----------------------------------------------------------------
 
-    // Precondition: no record has this key. Lengths above length_max are cut to it.
-    enter_result enter(std::uint64_t hash, const entry& e, const waiting& w, tick now);
+    // None where size() has reached capacity(), or, practically never below that, both buckets and
+    // the stash are full. Precondition: no record has this key. Lengths above length_max are cut to
+    // it.
+    time_wait_slot enter(std::uint64_t hash, const entry& e, const waiting& w, tick now);
 
     // Says that records of this length are to come, so that none of another length is queued too
     // far ahead to be on time when its block gets one of these. For the lengths in the settings.

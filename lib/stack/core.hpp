@@ -176,16 +176,17 @@ class core {
     bool announced_ = false;
     // Where packets went lately: an entry is good for the millisecond in which it was made, so that
     // a neighbour is seen in use and one that has moved is followed, and not after `forget_hops()`.
+    static constexpr unsigned hop_bits = 8;
     struct hop {
         ipv4_address destination{};
         tick made{};
         mac_address mac{};
     };
     hop& hop_of(ipv4_address destination) {
-        return hops_[(destination.bits * 0x9e3779b1u) >> (32 - 6)];
+        return hops_[(destination.bits * 0x9e3779b1u) >> (32 - hop_bits)];
     }
     void forget_hops() { hops_.fill({}); }
-    std::array<hop, 64> hops_{};
+    std::array<hop, 1u << hop_bits> hops_{};
 
     std::array<tcp::arrival, burst_max> arrivals_{};
     std::array<event, events_max> events_{};

@@ -45,7 +45,10 @@ void core::send_packet(rte_mbuf* packet) {
         return;
     }
     if (const mac_address* mac = neighbours_.lookup(route->next_hop, now_)) {
-        hop_of(destination) = {destination, now_.to_tick(), *mac};
+        hop& known = hop_of(destination);
+        known.destination = destination;
+        known.made = now_.to_tick();
+        known.mac = *mac;
         send_frame(packet, *mac);
         return;
     }

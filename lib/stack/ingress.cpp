@@ -5,6 +5,7 @@
 // process each, so that the misses of a burst overlap. Headers must lie in a frame's first mbuf.
 #include <rte_mbuf.h>
 
+#include "base/byte_order.hpp"
 #include "base/prefetch.hpp"
 #include "ip/arp.hpp"
 #include "ip/icmp.hpp"
@@ -176,7 +177,10 @@ bool core::parse_packet(rte_mbuf* frame, std::span<const std::uint8_t> front, tc
         drop(frame, wire::to_counter(*reject));
         return false;
     }
-    into.key = {ip.source, ip.destination, segment.source_port, segment.destination_port};
+    // The ports from the frame: the segment's own were just written, and are not yet to be had as
+    // one word.
+    const std::uint8_t* const ports = front.data() + l4_at;
+    into.key = {ip.source, ip.destination, load_be16(ports), load_be16(ports + 2)};
     into.mbuf = frame;
     into.text_at = static_cast<std::uint16_t>(l4_at + segment.header_length);
     into.tos = ip.tos;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <memory>
 
 #include "tcp/engine.hpp"
 
@@ -47,7 +48,7 @@ std::uint32_t engine::new_socket(const flow::key4& key) {
     socket& s = sockets_[index];
     const std::uint32_t generation = s.generation + 1;
     const bool in_ring = s.in_event_ring;
-    s = socket{};
+    std::construct_at(&s);  // in place: assigned, it would be made elsewhere and copied
     s.generation = generation;
     s.in_event_ring = in_ring;
     s.key = key;

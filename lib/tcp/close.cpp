@@ -203,7 +203,7 @@ bool engine::enter_record(std::uint64_t hash, const flow::time_wait_entry<flow::
             }
         }
     }
-    if (room && time_wait_->enter(hash, e, w, now_tick_).status == flow::enter_status::entered) {
+    if (room && time_wait_->enter(hash, e, w, now_tick_)) {
         port_owners_->enter(e.key.local, e.key.local_port, {e.reuse_addr, e.reuse_port});
         return true;
     }

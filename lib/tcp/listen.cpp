@@ -261,27 +261,29 @@ listener_id engine::find_listener(const flow::key4& key, std::uint64_t hash) con
         const bool exact = !l.address.is_any() && l.address.v4() == key.local;
         return !l.listening ? 0u : exact ? 2u : l.address.is_any() ? 1u : 0u;
     };
-    listener_id found{};
+    std::uint16_t found = 0;
     each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
         const std::uint32_t r = rank(l);
         if (r > best) {
             best = r;
             count = 1;
-            found = {i, l.generation};
+            found = i;
         } else if (r == best) {
             ++count;
         }
     });
-    if (best == 0 || count == 1) {
-        return found;
+    if (best == 0) {
+        return {};
     }
-    std::uint64_t pick = (hash >> 32) * count >> 32;
-    each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
-        if (rank(l) == best && pick-- == 0) {
-            found = {i, l.generation};
-        }
-    });
-    return found;
+    if (count > 1) {
+        std::uint64_t pick = (hash >> 32) * count >> 32;
+        each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
+            if (rank(l) == best && pick-- == 0) {
+                found = i;
+            }
+        });
+    }
+    return {found, listeners_[found].generation};
 }
 
 }  // namespace lastack::tcp

@@ -70,7 +70,7 @@ time_wait_slot find(const time_wait_table<Key>& t, std::uint32_t n) {
 }
 
 template <class Key>
-enter_result enter(time_wait_table<Key>& t, std::uint32_t n, milliseconds length, tick now) {
+time_wait_slot enter(time_wait_table<Key>& t, std::uint32_t n, milliseconds length, tick now) {
     return t.enter(hash(key_of<Key>(n)), entry_of<Key>(n), length, now);
 }
 
@@ -145,10 +145,9 @@ void run_model(std::uint32_t start, std::uint64_t seed, int operations, std::uin
                     break;
             }
         } else {
-            const enter_result entered = enter(t, n, milliseconds{length}, now);
-            ASSERT_EQ(entered.status,
-                      entries.size() < capacity ? enter_status::entered : enter_status::full);
-            if (entered.slot) {
+            const time_wait_slot entered = enter(t, n, milliseconds{length}, now);
+            ASSERT_EQ(bool(entered), entries.size() < capacity);
+            if (entered) {
                 entries[n] = entry_of<Key>(n);
                 times[n] = {elapsed + length, length};
             } else if (random() % 4 == 0) {

@@ -37,21 +37,21 @@ TYPED_TEST(time_wait_table_of, gives_back_all_of_a_record) {  // R58
     auto t = make<TypeParam>(64);
     for (std::uint32_t n = 0; n < 64; ++n) {
         ASSERT_FALSE(find(t, n));
-        const enter_result entered = enter(t, n, minute, tick{0});
-        ASSERT_EQ(entered.status, enter_status::entered);
-        ASSERT_EQ(t.read(entered.slot), entry_of<TypeParam>(n));
+        const time_wait_slot entered = enter(t, n, minute, tick{0});
+        ASSERT_TRUE(entered);
+        ASSERT_EQ(t.read(entered), entry_of<TypeParam>(n));
     }
     for (std::uint32_t n = 0; n < 64; ++n) {
         ASSERT_EQ(t.read(find(t, n)), entry_of<TypeParam>(n));
     }
     EXPECT_EQ(t.size(), 64u);
     EXPECT_EQ(t.fin_wait_2_size(), 32u);
-    EXPECT_EQ(enter(t, 64, minute, tick{0}).status, enter_status::full);
+    EXPECT_FALSE(enter(t, 64, minute, tick{0}));
 }
 
 TYPED_TEST(time_wait_table_of, changes_one_field_and_no_other) {
     auto t = make<TypeParam>(8);
-    const time_wait_slot slot = enter(t, 3, minute, tick{0}).slot;
+    const time_wait_slot slot = enter(t, 3, minute, tick{0});
     auto expected = entry_of<TypeParam>(3);
     t.set_ts_recent(slot, 77);
     expected.ts_recent = 77;
@@ -90,7 +90,7 @@ TYPED_TEST(time_wait_table_of, expires_never_early_and_one_coarse_tick_late_at_m
 
 TYPED_TEST(time_wait_table_of, restart_gives_the_whole_length_anew) {  // R43
     auto t = make<TypeParam>(4);
-    const time_wait_slot slot = enter(t, 1, minute, tick{0}).slot;
+    const time_wait_slot slot = enter(t, 1, minute, tick{0});
     enter(t, 2, minute, tick{0});
     for (std::uint32_t now = 0; now <= 30'000; now += 1000) {
         t.expire(tick{now}, 100, ignore);
@@ -110,7 +110,7 @@ TYPED_TEST(time_wait_table_of,
     auto t = make<TypeParam>(4);
     enter(t, 1, minute, tick{0});
     enter(t, 2, minute, tick{0});
-    const time_wait_slot slot = enter(t, 3, milliseconds{2000}, tick{100}).slot;
+    const time_wait_slot slot = enter(t, 3, milliseconds{2000}, tick{100});
     t.expire(tick{1500}, 100, ignore);
     t.restart(slot, tick{1500});
     EXPECT_LE(distance(tick{3500}, expiry_of(t, 3, tick{1500})),
@@ -134,7 +134,7 @@ TYPED_TEST(time_wait_table_of, a_lane_stretched_for_another_makes_nobody_older) 
 TYPED_TEST(time_wait_table_of, a_short_time_wait_follows_a_long_fin_wait_2_on_time) {  // R60
     auto t = make<TypeParam>(4);
     t.expect_length(milliseconds{1000});
-    const time_wait_slot slot = enter(t, 2, minute, tick{0}).slot;
+    const time_wait_slot slot = enter(t, 2, minute, tick{0});
     t.expire(tick{5000}, 100, ignore);
     t.become_time_wait(slot, seq32{1}, milliseconds{1000}, tick{5000});
     EXPECT_GE(t.remaining(slot, tick{5000}), milliseconds{1000});
@@ -151,7 +151,7 @@ TYPED_TEST(time_wait_table_of, a_used_slot_does_not_inherit_the_old_records_time
     for (std::uint32_t n = 1; n < 300; ++n) {
         t.erase(find(t, n - 1));
         const std::uint32_t length = n % 2 == 0 ? 1000 : 60'000;
-        ASSERT_EQ(enter(t, n, milliseconds{length}, now).status, enter_status::entered);
+        ASSERT_TRUE(enter(t, n, milliseconds{length}, now));
         if (n % 10 == 0) {
             const tick gone = expiry_of(t, n, now);
             ASSERT_GE(distance(now, gone), 1000);
@@ -168,7 +168,7 @@ TYPED_TEST(time_wait_table_of, more_than_sixteen_lengths_are_rounded_up) {
     auto t = make<TypeParam>(64);
     for (std::uint32_t n = 0; n < 40; ++n) {
         const std::uint32_t length = 1000 + (n * 17 % 40) * 160;
-        const time_wait_slot slot = enter(t, n, milliseconds{length}, tick{0}).slot;
+        const time_wait_slot slot = enter(t, n, milliseconds{length}, tick{0});
         ASSERT_GE(t.remaining(slot, tick{0}).count(), length);
         ASSERT_LE(t.remaining(slot, tick{0}).count(), 1000 + 40 * 160);
     }
@@ -177,7 +177,7 @@ TYPED_TEST(time_wait_table_of, more_than_sixteen_lengths_are_rounded_up) {
     for (; t.size() != 0; now += 100) {
         t.expire(tick{now}, 100, ignore);
     }
-    const time_wait_slot slot = enter(t, 1, milliseconds{1616}, tick{now}).slot;
+    const time_wait_slot slot = enter(t, 1, milliseconds{1616}, tick{now});
     EXPECT_LE(t.remaining(slot, tick{now}).count(), 1616 + 16);
 }
 
@@ -235,7 +235,7 @@ TYPED_TEST(time_wait_table_of, a_reserved_length_is_exact_whatever_the_others_ar
     for (std::uint32_t n = 0; n < 40; ++n) {
         enter(t, n, milliseconds{10'000 + n * 160}, tick{0});
     }
-    const time_wait_slot slot = enter(t, 40, own.length, tick{0}).slot;
+    const time_wait_slot slot = enter(t, 40, own.length, tick{0});
     EXPECT_EQ(t.remaining(slot, tick{0}), own.length);
     EXPECT_FALSE(t.reserve(milliseconds{3000}));  // every other lane is in use
 }
@@ -259,7 +259,7 @@ TYPED_TEST(time_wait_table_of, remembers_tos_and_the_length_to_come) {  // R51
     const waiting first{milliseconds{4800}, 8, milliseconds{1600}};
     const waiting second{milliseconds{4800}, 16, milliseconds{3200}};
     const auto enter_waiting = [&](std::uint32_t n, const waiting& w) {
-        return t.enter(hash(key_of<TypeParam>(n)), entry_of<TypeParam>(n), w, tick{0}).slot;
+        return t.enter(hash(key_of<TypeParam>(n)), entry_of<TypeParam>(n), w, tick{0});
     };
     const time_wait_slot a = enter_waiting(2, first);
     const time_wait_slot b = enter_waiting(3, second);
@@ -307,10 +307,9 @@ TYPED_TEST(time_wait_table_of, takes_exactly_its_capacity_and_loses_none) {
     for (const std::uint32_t capacity : {1u, 2u, 7u, 8u, 100u, 1000u, 200'000u}) {
         auto t = make<TypeParam>(capacity);
         for (std::uint32_t n = 0; n < capacity; ++n) {
-            ASSERT_EQ(enter(t, n, minute, tick{n / 100}).status, enter_status::entered)
-                << n << " of " << capacity;
+            ASSERT_TRUE(enter(t, n, minute, tick{n / 100})) << n << " of " << capacity;
         }
-        ASSERT_EQ(enter(t, capacity, minute, tick{0}).status, enter_status::full);
+        ASSERT_FALSE(enter(t, capacity, minute, tick{0}));
         EXPECT_LE(t.stashed(), 4u);
         std::vector<std::uint64_t> hashes;
         std::vector<TypeParam> keys;
@@ -347,7 +346,7 @@ TYPED_TEST(time_wait_table_of, stays_full_through_churn) {
         ASSERT_TRUE(slot) << n;
         t.erase(slot);
         one = next++;
-        ASSERT_EQ(enter(t, one, minute, tick{n / 1000}).status, enter_status::entered) << n;
+        ASSERT_TRUE(enter(t, one, minute, tick{n / 1000})) << n;
         stashed_max = std::max(stashed_max, t.stashed());
     }
     EXPECT_EQ(t.size(), capacity);
@@ -422,7 +421,7 @@ TYPED_TEST(time_wait_table_of, a_jump_of_any_length_expires_everything) {
         // New records that are entered before the old ones are gone wait their whole time.
         t.expire(now, 10, ignore);
         for (std::uint32_t n = 1000; n < 1010; ++n) {
-            ASSERT_EQ(enter(t, n, minute, now).status, enter_status::entered);
+            ASSERT_TRUE(enter(t, n, minute, now));
         }
         while (t.expire(now, 10, ignore).more) {
         }
@@ -467,15 +466,13 @@ TYPED_TEST(time_wait_table_of, walk_sees_every_record_once) {
     EXPECT_EQ(std::set<std::uint32_t>(seen.begin(), seen.end()).size(), 5000u);
 }
 
-// Records whose hashes all agree: two buckets and the stash, then `no_room`, and nothing is lost.
+// Records whose hashes all agree: two buckets and the stash, then no more, and nothing is lost.
 TYPED_TEST(time_wait_table_of, equal_hashes_fill_two_buckets_and_the_stash) {
     auto t = make<TypeParam>(1000);
     std::uint32_t held = 0;
-    while (t.enter(42, entry_of<TypeParam>(held), minute, tick{0}).slot) {
+    while (t.enter(42, entry_of<TypeParam>(held), minute, tick{0})) {
         ++held;
     }
-    EXPECT_EQ(t.enter(42, entry_of<TypeParam>(held), minute, tick{0}).status,
-              enter_status::no_room);
     EXPECT_EQ(t.stashed(), 64u);
     EXPECT_TRUE(held == 80 || held == 72) << held;
     for (std::uint32_t n = 0; n < held; ++n) {
@@ -498,7 +495,7 @@ TYPED_TEST(time_wait_table_of, a_record_that_came_back_is_not_mistaken_for_what_
     tick now{0};
     for (std::uint32_t life = 0; life < 2000; ++life) {
         ASSERT_FALSE(find(t, 1)) << life;
-        ASSERT_EQ(enter(t, 1, milliseconds{100}, now).status, enter_status::entered);
+        ASSERT_TRUE(enter(t, 1, milliseconds{100}, now));
         const time_wait_slot slot = find(t, 1);
         ASSERT_TRUE(slot);
         if (life % 3 == 0) {
@@ -539,7 +536,7 @@ TYPED_TEST(time_wait_table_of, what_is_due_is_there_until_it_has_been_told_of) {
             ASSERT_EQ(static_cast<bool>(find(t, n)), left.count(n) == 1) << n;
         }
         // Places become free, and what is entered there hides nobody.
-        ASSERT_EQ(enter(t, count + now.raw, minute, now).status, enter_status::entered);
+        ASSERT_TRUE(enter(t, count + now.raw, minute, now));
         ASSERT_TRUE(find(t, count + now.raw));
     }
     EXPECT_TRUE(left.empty());
@@ -553,7 +550,7 @@ TYPED_TEST(time_wait_table_of, no_entry_rises_again_after_hours) {
     for (int round = 0; round < 500; ++round) {
         const std::uint32_t first = next;
         for (; next < first + 300; ++next) {
-            ASSERT_EQ(enter(t, next, minute, now).status, enter_status::entered) << round;
+            ASSERT_TRUE(enter(t, next, minute, now)) << round;
         }
         now = now + (round % 7 == 0 ? 3'000'000 : 70'000);  // 2^20 coarse ticks are 4.7 hours
         ASSERT_EQ(t.expire(now, ~0u, ignore).expired, 300u);
@@ -592,7 +589,7 @@ TYPED_TEST(time_wait_table_of, blocks_are_used_again_in_the_order_in_which_they_
             now = now + 1600;
             t.expire(now, ~0u, ignore);
         }
-        bodies.push_back(enter(t, n, minute, now).slot.body);
+        bodies.push_back(enter(t, n, minute, now).body);
     }
     for (std::size_t i = 0; i < bodies.size(); i += 32) {
         for (std::size_t k = 1; k < 32; ++k) {
@@ -610,8 +607,7 @@ TYPED_TEST(time_wait_table_of, nobody_is_refused_for_what_is_over) {
     for (std::uint32_t now = 0; now < 3000; ++now) {  // 36 a ms for 512 ms: 92 %
         t.expire(tick{now}, ~0u, ignore);
         for (std::uint32_t i = 0; i < 36; ++i) {
-            ASSERT_EQ(enter(t, next++, milliseconds{496}, tick{now}).status, enter_status::entered)
-                << now;
+            ASSERT_TRUE(enter(t, next++, milliseconds{496}, tick{now})) << now;
         }
     }
     auto full = make<TypeParam>(capacity);
@@ -621,7 +617,7 @@ TYPED_TEST(time_wait_table_of, nobody_is_refused_for_what_is_over) {
     for (std::uint32_t more = 1; more != 0;) {
         more = full.expire(tick{5000}, 256, ignore).more ? 1 : 0;
         for (std::uint32_t i = 0; i < 100; ++i) {
-            ASSERT_EQ(enter(full, next++, minute, tick{5000}).status, enter_status::entered);
+            ASSERT_TRUE(enter(full, next++, minute, tick{5000}));
         }
     }
 }
@@ -652,7 +648,7 @@ TYPED_TEST(time_wait_table_of, a_lane_reserved_later_makes_nobody_older) {  // R
     auto t = make<TypeParam>(64);
     const auto enter_waiting = [&](std::uint32_t n, const waiting& w) {
         const auto e = entry_of<TypeParam>(n);
-        return t.enter(hash(e.key), e, w, tick{0}).slot;
+        return t.enter(hash(e.key), e, w, tick{0});
     };
     for (std::uint8_t n = 0; n < 16; ++n) {
         enter_waiting(n, {minute, static_cast<std::uint8_t>(4 * n)});
