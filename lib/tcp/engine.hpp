@@ -133,11 +133,13 @@ class engine {
     engine& operator=(const engine&) = delete;
 
     std::uint64_t hash(const flow::key4& key) const { return hash_(key); }
-    // What input() will look at first. A SYN finds no connection, and FIN may bring one to
-    // TIME_WAIT.
+    // What input() will look at first. A SYN without ACK finds no connection, and FIN may bring one
+    // to TIME_WAIT.
     void prefetch(const arrival& a) const {
+        namespace flags = wire::tcp_flags;
         connections_.prefetch(a.hash);
-        if ((a.segment.flags & (wire::tcp_flags::syn | wire::tcp_flags::fin)) != 0) {
+        if (a.segment.has(flags::fin) ||
+            (a.segment.flags & (flags::syn | flags::ack)) == flags::syn) {
             time_wait_->prefetch(a.hash);
         }
     }
