@@ -71,36 +71,43 @@ result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
         !is_valid(o.connection)) {
         return failure{call_error::invalid_argument};
     }
-    const endpoint asked = bound != nullptr ? endpoint{bound->address, bound->port}
-                                            : o.local.value_or(endpoint{ipv4_address{}, 0});
+    ipv4_address asked{};
+    std::uint16_t port = 0;
+    if (bound != nullptr) {
+        asked = bound->address.v4();
+        port = bound->port;
+    } else if (o.local) {
+        asked = o.local->address.v4();
+        port = o.local->port;
+    }
     const host& h = config_.around;
-    flow::key4 key{remote.address.v4(), {}, remote.port, asked.port};
+    flow::key4 key{remote.address.v4(), {}, remote.port, port};
     key.local = h.source_for(h.context, key.remote);
     if (key.local.is_any()) {
         return failure{call_error::host_unreachable};
     }
-    if (!asked.address.is_any()) {
-        key.local = asked.address.v4();
+    if (!asked.is_any()) {
+        key.local = asked;
         if (!h.is_local(h.context, key.local)) {
             return failure{call_error::address_not_available};
         }
     }
-    if (asked.port == 0) {
-        const auto port = ports_->next(key, [&](std::uint16_t candidate) {
+    if (port == 0) {
+        const auto chosen = ports_->next(key, [&](std::uint16_t candidate) {
             key.local_port = candidate;
             return answers_come_here(key) ? port_state_of(key) : flow::port_state::foreign;
         });
-        if (!port) {
+        if (!chosen) {
             return failure{call_error::address_not_available};
         }
-        key.local_port = *port;
+        key.local_port = *chosen;
         return key;
     }
     if (!answers_come_here(key)) {
         return failure{call_error::address_not_available};
     }
-    if (bound == nullptr && !may_bind(asked.address.v4(), asked.port,
-                                      {o.port.reuse_addr, o.port.reuse_port}, nullptr)) {
+    if (bound == nullptr &&
+        !may_bind(asked, port, {o.port.reuse_addr, o.port.reuse_port}, nullptr)) {
         return failure{call_error::address_in_use};
     }
     if (port_state_of(key, true) == flow::port_state::taken) {
