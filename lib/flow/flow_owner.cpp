@@ -5,9 +5,8 @@
 
 namespace lastack::flow {
 
-flow_owner::flow_owner(std::span<const std::uint8_t> key, std::vector<std::uint16_t> redirection,
-                       method by)
-    : turned_redirection_(redirection.size()), by_(by), redirection_(std::move(redirection)) {
+flow_owner::flow_owner(std::span<const std::uint8_t> key, std::vector<std::uint16_t> redirection)
+    : redirection_(std::move(redirection)) {
     // Bit b of the tuple, from the front, contributes the 32 bits of the key that begin at its
     // bit b.
     const auto window = [key](std::size_t bit) {
@@ -27,24 +26,6 @@ flow_owner::flow_owner(std::span<const std::uint8_t> key, std::vector<std::uint1
             }
         }
     }
-    const auto index_bits = static_cast<unsigned>(std::countr_zero(redirection_.size()));
-    turned_shift_ = 32 - index_bits;
-    for (std::size_t i = 0; i < redirection_.size(); ++i) {
-        std::size_t turned = 0;
-        for (unsigned bit = 0; bit < index_bits; ++bit) {
-            turned |= (i >> bit & 1) << (index_bits - 1 - bit);
-        }
-        turned_redirection_[turned] = redirection_[i];
-    }
-#ifdef __x86_64__
-    for (std::size_t word = 0; word < 3; ++word) {
-        std::uint64_t stretch = 0;
-        for (std::size_t bit = 0; bit < 63; ++bit) {
-            stretch |= std::uint64_t{window(word * 32 + bit) >> 31} << bit;
-        }
-        stretches_[word] = _mm_cvtsi64_si128(static_cast<long long>(stretch));
-    }
-#endif
 }
 
 std::vector<std::uint16_t> even_redirection(std::size_t entries, unsigned workers) {

@@ -37,28 +37,6 @@ TEST(flow_owner, takes_the_low_bits_of_the_hash_to_the_table) {
     EXPECT_EQ(owner.owner_of_hash(0xfffffffeu), 5u);
 }
 
-TEST(flow_owner, multiplies_to_the_owner_that_the_hash_says) {
-    if (flow_owner::best_here() != flow_owner::method::carryless) {
-        GTEST_SKIP() << "this processor has no PCLMULQDQ";
-    }
-    std::mt19937 random(2);
-    const auto any32 = [&] { return static_cast<std::uint32_t>(random()); };
-    const auto any16 = [&] { return static_cast<std::uint16_t>(random()); };
-    for (std::size_t entries = 1; entries <= 512; entries *= 2) {
-        std::array<std::uint8_t, flow_owner::key_bytes> key;
-        std::generate(key.begin(), key.end(), [&] { return static_cast<std::uint8_t>(random()); });
-        std::vector<std::uint16_t> table(entries);
-        std::generate(table.begin(), table.end(), any16);
-        const flow_owner owner(key, table);
-        const flow_owner by_octets(key, table, flow_owner::method::octets);
-        for (int i = 0; i < 1000; ++i) {
-            const key4 tuple{{any32()}, {any32()}, any16(), any16()};
-            ASSERT_EQ(owner.owner_of(tuple), table[owner.hash(tuple) & (entries - 1)]) << entries;
-            ASSERT_EQ(by_octets.owner_of(tuple), owner.owner_of(tuple)) << entries;
-        }
-    }
-}
-
 TEST(flow_owner, spreads_the_ports_of_one_host_evenly_whatever_the_number_of_workers) {
     std::mt19937 random(1);
     std::array<std::uint8_t, flow_owner::key_bytes> key;
