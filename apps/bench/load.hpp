@@ -124,7 +124,7 @@ class tuples {
     explicit tuples(const load& l) : load_(&l) {}
 
     // Addresses change fastest, so that neighbours in time differ in more than a port. A key is 12
-    // octets; endpoints are larger, and of those that are looked at most may be left out.
+    // octets, endpoints are larger, and most of those that are looked at may be passed over.
     lastack::flow::key4 next() {
         const lastack::flow::key4 made{load_->server.address.v4(),
                                        load_->client_addresses[address_].v4(),

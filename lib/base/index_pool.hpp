@@ -2,8 +2,8 @@
 // A fixed number of T, named by 32-bit index, reserved at start.
 //
 // The free list is a stack: what was freed last is handed out first, so that a closed connection's
-// memory is still warm for the next. An element is value-initialised when it is taken; T must be
-// trivially destructible. Not for more than one thread.
+// memory is still warm for the next. An element is as it was when it was given back, at
+// first value-initialised; T must be trivially destructible. Not for more than one thread.
 #pragma once
 
 #include <cstddef>

@@ -29,7 +29,8 @@ void core::send_packets(std::span<rte_mbuf* const> packets) {
     for (rte_mbuf* packet : packets) {
         const ipv4_address destination{load_be32(ip_header(packet) + 16)};
         const hop& known = hop_of(destination);
-        if (known.destination == destination && known.made == now) [[likely]] {
+        if (known.destination == destination && known.made == now && known.epoch == hop_epoch_)
+            [[likely]] {
             send_frame(packet, known.mac);
         } else {
             send_packet(packet);
@@ -45,10 +46,12 @@ void core::send_packet(rte_mbuf* packet) {
         return;
     }
     if (const mac_address* mac = neighbours_.lookup(route->next_hop, now_)) {
+        // Field by field: made elsewhere, in narrow stores, it would be copied in wide loads.
         hop& known = hop_of(destination);
         known.destination = destination;
         known.made = now_.to_tick();
         known.mac = *mac;
+        known.epoch = hop_epoch_;
         send_frame(packet, *mac);
         return;
     }

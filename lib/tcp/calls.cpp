@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // The application's calls on a connection, and the events it is told. lastack/local_stack.hpp has
-// the contract. Effects on the wire come at the end of the turn (output.cpp).
+// the contract. Effects on the wire come at the end of the turn (output.cpp), but for what must go
+// before the connection does.
 #include <rte_mbuf.h>
 
 #include <algorithm>
@@ -48,7 +49,9 @@ std::uint32_t engine::new_socket(const flow::key4& key) {
     socket& s = sockets_[index];
     const std::uint32_t generation = s.generation + 1;
     const bool in_ring = s.in_event_ring;
-    std::construct_at(&s);  // in place: assigned, it would be made elsewhere and copied
+    // In place: g++ would make what is assigned elsewhere, in narrow stores, and copy it in wide
+    // loads, which wait for them. It does not with a tcb or a SYN record.
+    std::construct_at(&s);
     s.generation = generation;
     s.in_event_ring = in_ring;
     s.key = key;
@@ -274,7 +277,9 @@ result<bool, call_error> engine::shutdown(conn_id id, shutdown_how how) {
         s->read_shut = true;  // R09: no segment
     }
     if (how != shutdown_how::read) {
-        apply(tcbs_[s->connection], event::app_shutdown_wr);
+        tcb& c = tcbs_[s->connection];
+        send_held_syn(c);
+        apply(c, event::app_shutdown_wr);
     }
     return true;
 }
@@ -303,6 +308,7 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
     }
     tcb& c = tcbs_[s->connection];
     leave_accept_queue(c);
+    send_held_syn(c);
     const bool unsent = c.snd_nxt < c.snd_una + c.snd.octets() + (c.fin_queued ? 1 : 0);
     // R06: unread data is looked at before SO_LINGER.
     event what = event::app_close;
@@ -310,8 +316,6 @@ result<bool, call_error> engine::close_or_abort(conn_id id, completion wanted, b
         what = event::app_close_unread;
     } else if (abort || c.linger_s == 0) {
         what = unsent ? event::app_abort_unsent : event::app_abort;
-    } else if (c.syn_held && c.snd.octets() > 0) {
-        send_fast_open_syn(c);  // as on Linux, where the write has sent it
     }
     if (!s->wants_completion) {
         c.socket = npos;

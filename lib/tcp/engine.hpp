@@ -337,6 +337,7 @@ class engine {
     // fast_open.cpp
     void begin_fast_open(tcb& c);
     void send_fast_open_syn(tcb& c);
+    void send_held_syn(tcb& c);
     bool fast_open_tried(const tcb& c) const;
     void fast_open_answered(tcb& c, const arrival& a);
     void take_back_syn_text(tcb& c);

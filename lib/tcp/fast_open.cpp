@@ -98,6 +98,14 @@ void engine::send_fast_open_syn(tcb& c) {
     c.last_sent_data = now_tick_;
 }
 
+// A SYN that has text to go with it. R03 is for others: on Linux the write has sent this one, so it
+// also leaves before an end that comes in the turn of the write.
+void engine::send_held_syn(tcb& c) {
+    if (c.syn_held && c.snd.octets() > 0) {
+        send_fast_open_syn(c);
+    }
+}
+
 bool engine::fast_open_tried(const tcb& c) const {
     return c.fast_open || c.snd_nxt != c.snd_una + 1;
 }

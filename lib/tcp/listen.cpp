@@ -261,7 +261,7 @@ listener_id engine::find_listener(const flow::key4& key, std::uint64_t hash) con
         const bool exact = !l.address.is_any() && l.address.v4() == key.local;
         return !l.listening ? 0u : exact ? 2u : l.address.is_any() ? 1u : 0u;
     };
-    std::uint16_t found = 0;
+    std::uint16_t found = 0;  // an id's halves, written apart, would be read as one word
     each_bound(key.local_port, [&](const listener& l, std::uint16_t i) {
         const std::uint32_t r = rank(l);
         if (r > best) {

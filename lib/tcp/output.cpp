@@ -89,8 +89,8 @@ void engine::transmit(tcb& c, std::uint32_t& room) {
             disarm(c, deadline_bits::retransmit);  // RFC 8985 7.2: the probe follows what is new
         }
         arm_after_send(c);
-    } else if (c.syn_held && c.snd.octets() > 0) {
-        send_fast_open_syn(c);
+    } else {
+        send_held_syn(c);
     }
     if (c.ack_now) {
         if (!send_ack(c)) {

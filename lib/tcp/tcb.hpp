@@ -37,7 +37,7 @@ struct rte_mbuf;
 namespace lastack::tcp {
 
 struct socket {
-    std::uint32_t generation = 0;
+    std::uint32_t generation = 0;     // outlives the socket's reuse: an old handle must not match
     std::uint32_t connection = npos;  // its tcb; npos once the connection has ended
     std::uint64_t user = 0;
     rte_mbuf* rx_head = nullptr;  // unread payload, one chain of segments
@@ -96,6 +96,8 @@ struct tcb {
     std::uint8_t deadlines = 0;   // deadline_bits that are running
     std::uint8_t snd_wscale = 0;  // the peer's shift
     std::uint8_t rcv_wscale = 0;  // ours
+    // Octets, not bits, which would be read before they are written, and in words that may have
+    // parts still on their way to memory.
     bool timestamps = false;
     bool sack = false;
     bool wscale = false;       // negotiated

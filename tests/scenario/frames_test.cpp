@@ -221,22 +221,27 @@ TEST(frames, what_the_port_does_not_take_goes_out_later) {
     EXPECT_EQ(all, octets(14600));
 }
 
+// The scenario's port completes as a port does, and complains where that comes out wrong.
 TEST(frames, a_port_that_completes_checksums_finds_what_it_needs) {
     for (const bool chained : {false, true}) {
         scenario_options o;
         o.link.checksum_tx = true;
         o.link.multi_segment_tx = chained;
-        checked_scenario s{
-            o};  // completes as a port does, and complains where that comes out wrong
+        o.settings.tcp_fastopen = 1;
+        checked_scenario s{o};
         remote& r = s.make_established();
         s.send(r.id, "abc");
         EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
         r.send(seg("."));
         s.send(r.id, octets(1001));
         EXPECT_EQ(r.heard(), "P. 4:1005(1001) ack 1");
-        r.send(seg("."));
+        r.send(seg(".").seq(11).text("gap"));
+        EXPECT_EQ(r.heard(), ". 1005:1005(0) ack 1 sack 11:14");
         s.shutdown(r.id, shutdown_how::write);
-        EXPECT_EQ(r.heard(), "F. 1005:1006(0) ack 1");
+        EXPECT_EQ(r.heard(), "F. 1005:1006(0) ack 1 sack 11:14");
+        connect_options fast;
+        fast.fast_open = true;
+        EXPECT_EQ(s.make_syn_sent({}, fast).heard(), "S 0:1(0) FO");
     }
 }
 

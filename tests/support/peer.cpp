@@ -302,11 +302,15 @@ std::string scenario::as_sent(const rte_mbuf& m) {
     if ((m.ol_flags & RTE_MBUF_F_TX_L4_MASK) != RTE_MBUF_F_TX_TCP_CKSUM) {
         return frame;
     }
-    const std::size_t tcp_at = std::size_t{m.l2_len} + m.l3_len;
-    const bool whole = tcp_at + wire::tcp_header_bytes <= frame.size();
+    constexpr std::size_t ip_at = wire::ethernet_header_bytes;
+    const auto* const ip = reinterpret_cast<const std::uint8_t*>(frame.data()) + ip_at;
+    const std::size_t tcp_at = ip_at + (std::size_t{ip[0]} & 15) * 4;
     auto* const at = reinterpret_cast<std::uint8_t*>(frame.data()) + tcp_at;
-    if (!options.link.checksum_tx || (m.ol_flags & RTE_MBUF_F_TX_IPV4) == 0 || !whole ||
-        m.l4_len != std::size_t{at[12]} >> 4 << 2) {
+    const std::size_t l2 = m.l2_len;
+    const std::size_t l3 = m.l3_len;
+    const std::size_t l4 = m.l4_len;
+    if (!options.link.checksum_tx || (m.ol_flags & RTE_MBUF_F_TX_IPV4) == 0 || l2 != ip_at ||
+        l2 + l3 != tcp_at || m.data_len < tcp_at + l4 || l4 != std::size_t{at[12]} >> 4 << 2) {
         complain("a port could not complete the checksum that it was asked to");
         return frame;
     }

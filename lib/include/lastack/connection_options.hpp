@@ -80,8 +80,9 @@ struct connect_options {
     connection_options connection{};
     // TCP Fast Open (RFC 7413), if net.ipv4.tcp_fastopen allows it. Of a server that has given no
     // cookie yet the SYN asks for one. Of one that has, no SYN is sent before the first send(); it
-    // carries what was sent by the end of that turn, up to syn_room(). The server may see those
-    // octets twice, and act on them twice: only for requests that bear it (RFC 7413 6.1).
+    // carries what was sent by the end of that turn, or of the connection, up to syn_room(). The
+    // server may see those octets twice, and act on them twice: only for requests that bear it (RFC
+    // 7413 6.1).
     bool fast_open = false;
 };
 

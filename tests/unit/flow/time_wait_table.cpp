@@ -474,6 +474,7 @@ TYPED_TEST(time_wait_table_of, equal_hashes_fill_two_buckets_and_the_stash) {
         ++held;
     }
     EXPECT_EQ(t.stashed(), 64u);
+    EXPECT_EQ(t.size(), held) << "a refusal leaves nothing behind";
     EXPECT_TRUE(held == 80 || held == 72) << held;
     for (std::uint32_t n = 0; n < held; ++n) {
         const time_wait_slot slot = t.find(42, key_of<TypeParam>(n));
