@@ -23,7 +23,7 @@ constexpr std::array table{
            "end it (by closing); 0 never warns."},
     option{"lastack.connections", &s::connections, "connections", 1, 1u << 26, fixed,
            "Connections reserved at start, over all cores, those in TIME_WAIT not among them; each "
-           "takes 434 octets, queued data apart."},
+           "takes 458 octets, queued data apart."},
     option{"lastack.core_headroom", &s::core_headroom, "", 100, 6400, fixed,
            "How much more than an equal part of lastack.connections and of "
            "lastack.time_wait_records each core has memory for, where there are several. A core "
