@@ -81,8 +81,11 @@ void core::input_burst(std::span<rte_mbuf* const> frames) {
         if (parse_frame(frame, a)) {
             ++n;
             a.hash = tcp_->hash(a.key);
-            tcp_->prefetch(a);
         }
+    }
+    // In a loop of their own, so that many are under way: each may wait for the page tables.
+    for (std::size_t i = 0; i < n; ++i) {
+        tcp_->prefetch(arrivals_[i]);
     }
     count.add(counter::rx_octets, octets);
     tcp_->prefetch_records(std::span(arrivals_).first(n));
