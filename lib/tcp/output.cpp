@@ -8,7 +8,8 @@
 //
 // A connection with something due is in the ready ring, at most once. It is served here, after the
 // application has answered the turn's events, so that ACK and FIN ride on data. `room` is the
-// number of segments with text that this turn may still send; what does not fit stays in the ring.
+// number of segments with text that this turn may still send; what does not fit stays in the ring,
+// of which no turn sees more than what has room and some that may have an ACK to send.
 #include <algorithm>
 
 #include "tcp/engine.hpp"
@@ -18,6 +19,9 @@ namespace {
 
 namespace flags = wire::tcp_flags;
 using teardown::state;
+
+// Connections served in a turn after its room is gone, for the ACKs among them.
+constexpr std::uint32_t visits_without_room = 64;
 
 // Octets of text in flight (a FIN in flight is not text).
 std::uint32_t text_in_flight(const tcb& c) {
@@ -44,7 +48,9 @@ void engine::make_ready(tcb& c) {
 
 bool engine::output(std::uint32_t room) {
     const auto* ring = reinterpret_cast<const std::uint32_t*>(ready_.data());
-    for (std::uint32_t left = ready_count_; left > 0; --left) {
+    std::uint32_t visits = visits_without_room;
+    for (std::uint32_t left = ready_count_; left > 0 && (room > 0 || visits > 0); --left) {
+        visits -= room > 0 ? 0 : 1;
         tcb& c = tcbs_[ring[ready_head_]];
         ready_head_ = ready_head_ + 1 == tcbs_.capacity() ? 0 : ready_head_ + 1;
         --ready_count_;

@@ -97,6 +97,34 @@ TEST(limits, a_dead_port_neither_spins_nor_leaks) {
     EXPECT_FALSE(r.heard().empty());
 }
 
+// However many wait: with 200,000 of them a turn that looked at all would do little else.
+TEST(limits, a_turn_whose_room_is_gone_looks_at_64_more_connections) {
+    scenario_options o;
+    o.settings.connections = 128;
+    checked_scenario s{o};
+    std::vector<conn_id> all;
+    for (int i = 0; i < 100; ++i) {
+        all.push_back(s.make_established().id);
+    }
+    for (const conn_id id : all) {
+        ASSERT_TRUE(s.calls().send(id, std::as_bytes(std::span(std::string_view{"text"}))));
+    }
+    const auto has_sent = [&](std::size_t i) {
+        const tcp::tcb* const c = s.core().tcp().connection(all[i]);
+        return c->snd_nxt != c->snd_una;
+    };
+    EXPECT_TRUE(s.core().tcp().output(10));
+    EXPECT_TRUE(has_sent(9));
+    EXPECT_FALSE(has_sent(10));
+    EXPECT_TRUE(s.core().tcp().output(1));
+    EXPECT_FALSE(has_sent(10)) << "it was looked at, and has gone to the end";
+    EXPECT_TRUE(has_sent(74)) << "the first that was not";
+    s.turn();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_TRUE(has_sent(i)) << i;
+    }
+}
+
 TEST(limits, sequence_numbers_may_wrap) {
     checked_scenario s;
     remote& r = s.new_remote();
