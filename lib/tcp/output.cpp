@@ -20,7 +20,8 @@ namespace {
 namespace flags = wire::tcp_flags;
 using teardown::state;
 
-// Connections served in a turn after its room is gone, for the ACKs among them.
+// Connections served in a turn after its room is gone, for the ACKs among them; one that still has
+// text to send goes to the end of the ring. Their ACKs fit the room that text leaves free.
 constexpr std::uint32_t visits_without_room = 64;
 
 // Octets of text in flight (a FIN in flight is not text).
