@@ -75,6 +75,23 @@ TEST(arp, off_link_destinations_go_to_the_gateway) {
     EXPECT_EQ(s.heard_other().size(), 1u);  // the SYN, once the gateway answered
 }
 
+// Within one millisecond, for which a next hop is remembered.
+TEST(arp, a_neighbour_that_moves_is_followed_at_once) {
+    checked_scenario s;
+    constexpr ipv4_address host{0x0a00004d};
+    for (const std::uint8_t last : {std::uint8_t{7}, std::uint8_t{8}}) {
+        const mac_address mac{{0x02, 0, 0, 0, 0, last}};
+        s.inject_arp({arp_operation::request, mac, host, {}, stack_address});
+        for (int i = 0; i < 2; ++i) {
+            ASSERT_TRUE(s.calls().connect({host, 80}));
+            s.turn();
+            const auto sent = s.heard_other();
+            ASSERT_EQ(sent.size(), 1u);
+            EXPECT_EQ(sent[0].substr(0, 6), std::string(mac.bytes.begin(), mac.bytes.end()));
+        }
+    }
+}
+
 TEST(arp, the_address_is_announced_at_the_start) {
     scenario_options o;
     o.introduce = false;
