@@ -68,29 +68,29 @@ client_base::client_base(load& l, unsigned worker)
     }
 }
 
+// Answers must come to this lcore. And a port that spreads brings all of a connection's segments to
+// one lcore, which rings do not: so the client takes connections of which that is true, or, where
+// the ends are to be apart, those whose other end is on the server's lcore.
 lastack::result<bool, std::string> client_base::on_start(local_stack& s) {
     know(s);
+    if (const auto* owners = s.core().tcp().owners()) {
+        tuples_.keep_to(*owners, s.core().tcp().worker(), end::client);
+    }
     if (!load_->steered && !load_->apart) {
-        other_end_ = load_->server_on(tally_->worker);
+        keep_other_end(load_->server_on(tally_->worker));
     }
     return true;
 }
 
-// Answers must come to this lcore. And a port that spreads brings all of a connection's segments to
-// one lcore, which rings do not: so the client takes connections of which that is true, or, where
-// the ends are to be apart, those whose other end is on the server's lcore.
-bool client_base::suits(local_stack& s, const lastack::flow::key4& key) const {
-    return s.core().tcp().answers_come_here(key) &&
-           (other_end_ == nullptr || other_end_->tcp().answers_come_here(
-                                         {key.local, key.remote, key.local_port, key.remote_port}));
+void client_base::keep_other_end(const lastack::stack::core* server) {
+    if (server != nullptr && server->tcp().owners() != nullptr) {
+        tuples_.keep_to(*server->tcp().owners(), server->tcp().worker(), end::server);
+    }
 }
 
 void client_base::open(local_stack& s) {
     const std::uint32_t index = free_.back();
-    auto key = tuples_.next();
-    while (!suits(s, key)) {
-        key = tuples_.next();
-    }
+    const auto key = tuples_.next();
     const auto id = s.connect({key.remote, key.remote_port},
                               {lastack::endpoint{key.local, key.local_port}, index});
     if (!id) {
@@ -108,12 +108,14 @@ void client_base::open(local_stack& s) {
 }
 
 void client_base::open_missing(local_stack& s, std::uint32_t most) {
-    if (load_->apart && other_end_ == nullptr) {
+    if (load_->apart && !other_end_known_) {
         // The clients' lcore is the first, the server's the second, which may start later.
-        other_end_ = tally_->worker == 0 ? load_->server_on(1) : nullptr;
-        if (other_end_ == nullptr) {
+        const auto* server = tally_->worker == 0 ? load_->server_on(1) : nullptr;
+        if (server == nullptr) {
             return;
         }
+        keep_other_end(server);
+        other_end_known_ = true;
     }
     const std::uint64_t limit = load_->wanted.connections.load(std::memory_order_relaxed);
     // Until each address has had one connection, one each: a neighbour that is not known yet has

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "load.hpp"
+#include "tuples.hpp"
 
 namespace bench {
 
@@ -68,11 +69,11 @@ class client_base : public end_base {
 
   private:
     void open(lastack::local_stack& s);
-    bool suits(lastack::local_stack& s, const lastack::flow::key4& key) const;
+    // From now on connections whose other end is there; anywhere, where there is no such.
+    void keep_other_end(const lastack::stack::core* server);
 
     tuples tuples_;
-    // The server's stack that is to have the other ends; nullptr: whichever.
-    const lastack::stack::core* other_end_ = nullptr;
+    bool other_end_known_ = false;     // of ends that are to be apart
     std::vector<std::uint32_t> free_;  // slots without a connection
     std::uint64_t begun_ = 0;
 };

@@ -6,8 +6,6 @@
 //             The reporter may change `demand` while the ends run; everything else is fixed.
 //   tally     what one end on one lcore has done: written by that lcore alone, read by the reporter
 //             (single-writer relaxed, as the stack's own counters). Nothing is added up on the way.
-//   tuples    the local and remote endpoints a client uses, one after the other, so that as many
-//             connections as there are combinations can lie in the server's TIME_WAIT.
 //
 // An end is a handler of lastack/runtime.hpp. Each load has one class for both roles, or two.
 #pragma once
@@ -116,36 +114,6 @@ struct load {
         }
         return nullptr;
     }
-};
-
-// Every lcore goes through all, and leaves out those whose answers come to another.
-class tuples {
-  public:
-    explicit tuples(const load& l) : load_(&l) {}
-
-    // Addresses change fastest, so that neighbours in time differ in more than a port. A key is 12
-    // octets, endpoints are larger, and most of those that are looked at may be passed over.
-    lastack::flow::key4 next() {
-        const lastack::flow::key4 made{load_->server.address.v4(),
-                                       load_->client_addresses[address_].v4(),
-                                       static_cast<std::uint16_t>(load_->server.port + remote_),
-                                       static_cast<std::uint16_t>(port_)};
-        if (++address_ == load_->client_addresses.size()) {
-            address_ = 0;
-            if (++port_ > 65535) {
-                port_ = first_port;
-                remote_ = remote_ + 1 == load_->server_ports ? 0 : remote_ + 1;
-            }
-        }
-        return made;
-    }
-
-  private:
-    static constexpr std::uint32_t first_port = 1024;
-    const load* load_;
-    std::uint32_t port_ = first_port;
-    std::size_t address_ = 0;
-    std::uint32_t remote_ = 0;
 };
 
 }  // namespace bench

@@ -16,6 +16,7 @@
 
 #include "lastack/address.hpp"
 #include "load.hpp"
+#include "tuples.hpp"
 #include "wire/arp.hpp"
 #include "wire/tcp.hpp"
 

@@ -28,7 +28,8 @@ class flow_owner {
     // power of two of worker indices.
     flow_owner(std::span<const std::uint8_t> key, std::vector<std::uint16_t> redirection);
 
-    // As RSS computes it for a segment from the key's remote to its local side.
+    // As RSS computes it for a segment from the key's remote to its local side. It is linear: of
+    // two keys joined by exclusive or, field by field, the hash is the exclusive or of theirs.
     std::uint32_t hash(const key4& key) const {
         const std::uint32_t words[3] = {key.remote.bits, key.local.bits,
                                         std::uint32_t{key.remote_port} << 16 | key.local_port};

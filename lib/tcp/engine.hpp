@@ -218,6 +218,9 @@ class engine {
     const std::array<std::uint64_t, close_outcome_count>& outcomes() const { return outcomes_; }
     const flow::time_wait_table<flow::key4>& time_wait() const { return *time_wait_; }
     const flow::port_owners& port_owners() const { return *port_owners_; }
+    // Who gets what arrives for a tuple, and which worker this is; nullptr: this one gets all.
+    const flow::flow_owner* owners() const { return config_.owners; }
+    unsigned worker() const { return config_.worker; }
     // Whether the port brings what arrives for this tuple to this lcore.
     bool answers_come_here(const flow::key4& key) const {
         return config_.owners == nullptr || config_.owners->owner_of(key) == config_.worker;

@@ -30,6 +30,14 @@ TEST(flow_owner, hashes_as_the_published_values_say) {
     EXPECT_EQ(owner.hash(from("153.39.163.191", 44251, "202.188.127.2", 1303)), 0x10e828a2u);
 }
 
+TEST(flow_owner, hashes_parts_of_a_tuple_to_parts_of_its_hash) {
+    const flow_owner owner(published_key, even_redirection(128, 2));
+    const key4 whole = from("66.9.149.187", 2794, "161.142.100.80", 1766);
+    const key4 address{{}, whole.local, 0, 0};
+    const key4 rest{whole.remote, {}, whole.remote_port, whole.local_port};
+    EXPECT_EQ(owner.hash(address) ^ owner.hash(rest), owner.hash(whole));
+}
+
 TEST(flow_owner, takes_the_low_bits_of_the_hash_to_the_table) {
     const flow_owner owner(published_key, {7, 3, 5, 1});
     const key4 key = from("66.9.149.187", 2794, "161.142.100.80", 1766);  // ...78: entry 0
