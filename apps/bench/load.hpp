@@ -17,7 +17,6 @@
 #include <string>
 #include <vector>
 
-#include "flow/key.hpp"
 #include "histogram.hpp"
 #include "lastack/address.hpp"
 #include "lastack/local_stack.hpp"

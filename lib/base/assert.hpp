@@ -6,7 +6,7 @@
 namespace lastack {
 
 // Prints `file:line: what` to standard error and aborts.
-[[noreturn]] void assertion_failed(const char* what, const char* file, int line);
+[[noreturn, gnu::cold]] void assertion_failed(const char* what, const char* file, int line);
 
 }  // namespace lastack
 

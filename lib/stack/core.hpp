@@ -150,18 +150,18 @@ class core {
     void input_burst(std::span<rte_mbuf* const> frames);
     bool parse_frame(rte_mbuf* frame, tcp::arrival& into);
     bool parse_packet(rte_mbuf* frame, std::span<const std::uint8_t> front, tcp::arrival& into);
-    void arp_input(rte_mbuf* frame);
-    void icmp_input(rte_mbuf* frame, std::uint16_t at, std::uint32_t octets);
-    void drop(rte_mbuf* frame, counter why);
-    void not_ours(rte_mbuf* frame, counter why);
+    [[gnu::cold]] void arp_input(rte_mbuf* frame);
+    [[gnu::cold]] void icmp_input(rte_mbuf* frame, std::uint16_t at, std::uint32_t octets);
+    [[gnu::cold]] void drop(rte_mbuf* frame, counter why);
+    [[gnu::cold]] void not_ours(rte_mbuf* frame, counter why);
 
     // egress.cpp
     void send_packets(std::span<rte_mbuf* const> packets);
     void send_packet(rte_mbuf* packet);
     void send_frame(rte_mbuf* packet, const mac_address& to);
-    void send_arp(const wire::arp_packet& packet);
-    void announce();
-    void neighbour_due(const ip::neighbour_event& e);
+    [[gnu::cold]] void send_arp(const wire::arp_packet& packet);
+    [[gnu::cold]] void announce();
+    [[gnu::cold]] void neighbour_due(const ip::neighbour_event& e);
     void queue_frame(rte_mbuf* frame);
     void flush_frames();
 

@@ -272,6 +272,10 @@ class engine {
   private:
     engine() = default;
 
+    // What a connection that lives and ends well never calls is `cold`: the compiler lays it, and
+    // the branches that lead to it, apart from what every segment runs, which is more code than the
+    // first cache of instructions holds.
+
     // A tcb's index in the connection table; SYN records have the top bit set.
     static constexpr std::uint32_t syn_bit = 0x80000000u;
 
@@ -279,9 +283,9 @@ class engine {
     std::uint32_t find_live(const flow::key4& key, std::uint64_t hash) const;
     void time_wait_input(arrival& a, flow::time_wait_slot slot);
     void listen_input(arrival& a, listener_id id);
-    void answer_from_record(const arrival& a, flow::time_wait_slot slot,
-                            teardown::time_wait_answer answer, teardown::event what);
-    void no_connection(const arrival& a);
+    [[gnu::cold]] void answer_from_record(const arrival& a, flow::time_wait_slot slot,
+                                          teardown::time_wait_answer answer, teardown::event what);
+    [[gnu::cold]] void no_connection(const arrival& a);
     void note_drop(teardown::event what) { ++drops_[static_cast<std::size_t>(what)]; }
 
     // listen.cpp
@@ -291,8 +295,8 @@ class engine {
     bool may_bind(ipv4_address local, std::uint16_t port, flow::port_sharing wanted,
                   const listener* but) const;
     std::uint16_t choose_port(ipv4_address local, flow::port_sharing sharing);
-    listener_id heir_of(const flow::key4& key, std::uint64_t hash) const;
-    bool migrate(socket& s);
+    [[gnu::cold]] listener_id heir_of(const flow::key4& key, std::uint64_t hash) const;
+    [[gnu::cold]] bool migrate(socket& s);
     listener* listener_of(syn_record& r);
     bool reserve_time_wait(listener& l, std::uint32_t time_wait_ms);
     void release_port(listener_id id);
@@ -308,10 +312,10 @@ class engine {
     void open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened, bool ts_strict);
     void syn_record_input(arrival& a, std::uint32_t index);
     void establish(arrival& a, std::uint32_t index, const teardown::verdict& v);
-    void settle_parked(const syn_record& r, bool completed);
+    [[gnu::cold]] void settle_parked(const syn_record& r, bool completed);
     void retire_syn_record(std::uint32_t index);
-    void drop_syn_record(std::uint32_t index);
-    void answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ack);
+    [[gnu::cold]] void drop_syn_record(std::uint32_t index);
+    [[gnu::cold]] void answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ack);
     static std::uint16_t syn_window(std::uint32_t memory);
     std::uint32_t receive_memory(const connection_options& o) const;
     void send_syn_ack(const syn_record& r);
@@ -335,15 +339,15 @@ class engine {
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);
     void send_syn(tcb& c);
-    void resend_syn(tcb& c);
+    [[gnu::cold]] void resend_syn(tcb& c);
 
     // fast_open.cpp
-    void begin_fast_open(tcb& c);
-    void send_fast_open_syn(tcb& c);
+    [[gnu::cold]] void begin_fast_open(tcb& c);
+    [[gnu::cold]] void send_fast_open_syn(tcb& c);
     void send_held_syn(tcb& c);
     bool fast_open_tried(const tcb& c) const;
-    void fast_open_answered(tcb& c, const arrival& a);
-    void take_back_syn_text(tcb& c);
+    [[gnu::cold]] void fast_open_answered(tcb& c, const arrival& a);
+    [[gnu::cold]] void take_back_syn_text(tcb& c);
     bool may_open_without_cookie() const;
     std::uint32_t syn_text_max(const tcb& c) const;
     std::uint64_t hash_of_server(const tcb& c) const { return hash_({c.key.remote, {}, 0, 0}); }
@@ -355,7 +359,7 @@ class engine {
     void connection_input(arrival& a, std::uint32_t index);
     bool predicted(const tcb& c, const wire::tcp_segment& s) const;
     teardown::connection_view view_of(const tcb& c) const;
-    void disqualified(tcb& c, const arrival& a, const teardown::verdict& v);
+    [[gnu::cold]] void disqualified(tcb& c, const arrival& a, const teardown::verdict& v);
     void accept_segment(arrival& a, std::uint32_t index, const teardown::verdict& v);
     void note_timestamp(tcb& c, const wire::tcp_segment& s);
     bool ts_recent_valid(const tcb& c) const;
@@ -370,10 +374,10 @@ class engine {
     // recovery.cpp
     bool take_sack(tcb& c, const wire::tcp_segment& s);
     void duplicate_ack(tcb& c);
-    void enter_recovery(tcb& c);
-    void reorder_window_expired(tcb& c);
-    void leave_recovery(tcb& c);
-    void enter_loss(tcb& c);
+    [[gnu::cold]] void enter_recovery(tcb& c);
+    [[gnu::cold]] void reorder_window_expired(tcb& c);
+    [[gnu::cold]] void leave_recovery(tcb& c);
+    [[gnu::cold]] void enter_loss(tcb& c);
     seq32 lost_below(const tcb& c) const;
     std::uint32_t pipe(const tcb& c) const;
     std::uint32_t reno_sacked(const tcb& c) const;
@@ -416,11 +420,11 @@ class engine {
     bool send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t flags);
     bool send_control(tcb& c, seq32 seq, std::uint8_t flags);
     bool send_ack(tcb& c);
-    void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
-    void send_challenge_ack(tcb& c);
-    void send_reset(tcb& c, teardown::event why);
-    void answer_reset(const flow::key4& key, const wire::tcp_segment& s, std::uint8_t tos,
-                      teardown::event why);
+    [[gnu::cold]] void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
+    [[gnu::cold]] void send_challenge_ack(tcb& c);
+    [[gnu::cold]] void send_reset(tcb& c, teardown::event why);
+    [[gnu::cold]] void answer_reset(const flow::key4& key, const wire::tcp_segment& s,
+                                    std::uint8_t tos, teardown::event why);
     void write_tcp_header(std::uint8_t* at, const flow::key4& key, const wire::tcp_segment& s,
                           std::size_t length, rte_mbuf* m) const;
     bool emit(const flow::key4& key, wire::tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
@@ -433,7 +437,7 @@ class engine {
     void fill_syn(tcb& c, wire::tcp_segment& s);
     void note_ack_sent(tcb& c);
     std::uint32_t timestamp_now(std::uint32_t offset) const;
-    bool challenge_allowed();
+    [[gnu::cold]] bool challenge_allowed();
 
     // deadlines.cpp
     void arm(tcb& c, std::uint8_t which, tick when);
@@ -441,18 +445,18 @@ class engine {
     void settle(tcb& c, std::uint32_t index);
     void connection_deadline(std::uint32_t index);
     void syn_record_deadline(std::uint32_t index);
-    void rto_expired(tcb& c);
-    void syn_timeout(tcb& c);
+    [[gnu::cold]] void rto_expired(tcb& c);
+    [[gnu::cold]] void syn_timeout(tcb& c);
     std::uint32_t syn_limit_ms(const tcb& c) const;
-    void loss_probe_expired(tcb& c);
-    void persist_expired(tcb& c);
-    void keepalive_expired(tcb& c);
-    void doubt_path_if_late(const tcb& c);
+    [[gnu::cold]] void loss_probe_expired(tcb& c);
+    [[gnu::cold]] void persist_expired(tcb& c);
+    [[gnu::cold]] void keepalive_expired(tcb& c);
+    [[gnu::cold]] void doubt_path_if_late(const tcb& c);
     std::uint32_t orphan_retries(const tcb& c) const;
     bool retries_exhausted(const tcb& c, teardown::event& why) const;
     bool probes_exhausted(const tcb& c, teardown::event& why) const;
     std::uint32_t within_user_timeout(const tcb& c, std::uint32_t wait_ms) const;
-    bool orphan_gives_way(tcb& c, bool hopeless);
+    [[gnu::cold]] bool orphan_gives_way(tcb& c, bool hopeless);
     void arm_rto(tcb& c);
     void arm_rto_or_probe(tcb& c);
     void arm_keepalive(tcb& c);
@@ -461,7 +465,7 @@ class engine {
     // Applies a decided fact. Returns false when the connection is gone.
     bool apply(tcb& c, teardown::event e, const arrival* a = nullptr);
     void set_state(tcb& c, teardown::state next);
-    void answer(tcb& c, teardown::event e, const arrival* a, teardown::action todo);
+    [[gnu::cold]] void answer(tcb& c, teardown::event e, const arrival* a, teardown::action todo);
     void enter_fin_wait_2(tcb& c);
     void enter_time_wait(tcb& c);
     void erase_record(flow::time_wait_slot slot, const flow::key4& key);
@@ -473,7 +477,7 @@ class engine {
     void release_connection(tcb& c);
     void free_connection(tcb& c, close_outcome outcome);
     void record_ended(const flow::time_wait_entry<flow::key4>& entry, close_outcome outcome);
-    void tell_waiter(const flow::key4& key, close_outcome outcome);
+    [[gnu::cold]] void tell_waiter(const flow::key4& key, close_outcome outcome);
 
     // calls.cpp
     socket* find(conn_id id);
