@@ -59,14 +59,17 @@ reader read_flag(bool& into) {
     };
 }
 
-// A list of one kind of value; `parse` gets each and appends it.
+// A list of one kind of value, with at least `least` of them; `append` gets each.
 template <class Value>
 reader read_list(std::string what, std::function<outcome(const Value&)> append,
-                 std::function<void()> clear) {
-    return [what, append, clear](const entry& e) -> outcome {
+                 std::function<void()> clear, std::size_t least = 0) {
+    return [what, append, clear, least](const entry& e) -> outcome {
         const auto* list = e.node.as_array();
         if (list == nullptr) {
             return e.wrong("takes a list of " + what + ", in [ ]");
+        }
+        if (list->size() < least) {
+            return e.wrong("cannot be empty: it takes a list of " + what);
         }
         clear();
         for (const auto& node : *list) {
@@ -178,7 +181,8 @@ std::vector<member> stack_members(stack_config& c) {
                           [&c] {
                               c.addresses.clear();
                               c.addresses_given = true;
-                          })},
+                          },
+                          1)},
         {"gateway", read_text("an IPv4 address",
                               [&c](const std::string& text) -> outcome {
                                   c.gateway = parse_ipv4(text);
@@ -198,7 +202,7 @@ std::vector<member> stack_members(stack_config& c) {
                            c.listen.push_back(static_cast<std::uint16_t>(port));
                            return true;
                        },
-                       [&c] { c.listen.clear(); })},
+                       [&c] { c.listen.clear(); }, 1)},
         {"workers", read_number(c.workers, 1, 127)},
     };
 }

@@ -206,6 +206,12 @@ TEST(toml_file, values_of_the_wrong_type_or_range_are_refused) {
     }
 }
 
+TEST(toml_file, an_empty_list_of_addresses_or_ports_is_refused) {
+    EXPECT_TRUE(
+        contains(toml_error("[stack]\nlisten = []"), "f.toml:2:10: stack.listen cannot be"));
+    EXPECT_TRUE(contains(toml_error("[stack]\naddresses = []"), "stack.addresses cannot be empty"));
+}
+
 TEST(toml_file, one_that_cannot_be_read_is_an_error_with_its_name) {
     configuration c;
     const auto done = read_toml_file(c, "/nonexistent/x.toml");
