@@ -11,6 +11,9 @@ namespace {
 // Connections open at a time, on each core.
 constexpr std::size_t at_once = 50;
 
+// Failures that are told one by one; the rest are counted.
+constexpr std::uint64_t failures_told = 10;
+
 constexpr std::string_view request =
     "GET / HTTP/1.1\r\n"
     "Host: lastack\r\n"
@@ -22,12 +25,10 @@ bool is_page(std::string_view answer, std::string_view page) {
            answer.substr(head + 4) == page;
 }
 
-void count(fetches& all, bool right, lastack::close_outcome how) {
-    if (!right || !lastack::is_clean(how)) {
-        all.failed.fetch_add(1);
-        lastack::log(lastack::log_level::warning,
-                     std::string("client: ") + (right ? "the right answer" : "a wrong answer") +
-                         "; the connection: " + std::string(sentence(how)));
+// `wrong` says what was, and is empty when nothing was.
+void count(fetches& all, const std::string& wrong) {
+    if (!wrong.empty() && all.failed.fetch_add(1) < failures_told) {
+        lastack::log(lastack::log_level::warning, "client: " + wrong);
     }
     if (all.ended.fetch_add(1) + 1 == all.wanted) {
         lastack::log(lastack::log_level::info, "client: " + std::to_string(all.wanted) +
@@ -38,10 +39,13 @@ void count(fetches& all, bool right, lastack::close_outcome how) {
 
 lastack::task fetch(lastack::coroutine_context& context, fetches& all) {
     std::string answer;
-    while (all.begun.fetch_add(1) < all.wanted) {
+    while (!all.stopping && all.begun.fetch_add(1) < all.wanted) {
         auto c = co_await context.connect(all.server);
         if (!c) {
-            count(all, false, c.error().outcome);
+            count(all, "no connection: " + std::string(name(c.error().why)));
+            if (c.error().outcome == lastack::close_outcome::none) {
+                co_return;  // our own stack refused, and would at once refuse the next
+            }
             continue;
         }
         (void)co_await c->write(std::as_bytes(std::span(request)));
@@ -59,7 +63,11 @@ lastack::task fetch(lastack::coroutine_context& context, fetches& all) {
             }
         }
         const auto how = co_await c->close();
-        count(all, is_page(answer, all.page), how);
+        const bool right = is_page(answer, all.page);
+        count(all, right && lastack::is_clean(how)
+                       ? std::string()
+                       : std::string(right ? "the right answer" : "a wrong answer") +
+                             "; the connection: " + std::string(sentence(how)));
     }
 }
 

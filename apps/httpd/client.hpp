@@ -30,6 +30,7 @@ struct fetches {
     std::atomic<std::uint64_t> begun{0};
     std::atomic<std::uint64_t> ended{0};
     std::atomic<std::uint64_t> failed{0};
+    std::atomic<bool> stopping{false};  // no more is begun
 };
 
 class client {
@@ -49,6 +50,10 @@ class client {
         deliver(e);
     }
     void on_ended(lastack::local_stack&, lastack::conn_id, const lastack::event& e) { deliver(e); }
+    void on_drain(lastack::local_stack& s) {
+        all_->stopping = true;
+        s.drain();  // a SYN that nobody listens for any more would be sent again
+    }
 
   private:
     static void deliver(const lastack::event& e) { lastack::coroutine_context::deliver(e); }
@@ -86,6 +91,9 @@ class either_end {
         if (auto* serving = std::get_if<server>(&end_)) {
             serving->on_turn(s, now);
         }
+    }
+    void on_drain(lastack::local_stack& s) {
+        std::visit([&](auto& end) { end.on_drain(s); }, end_);
     }
 
   private:

@@ -84,6 +84,14 @@ def test_the_built_in_client_gets_every_answer_over_net_ring():
         assert re.search(r"clean_active +2000\n", done.stdout) and re.search(r"clean_passive +2000\n", done.stdout)
 
 
+def test_the_built_in_client_stops_when_it_is_told_to():
+    driver = str(lab.source / "drivers_config" / "net_ring.toml")
+    done = lab.run(str(lab.binaries / "lastack-httpd"), "--driver-config", driver, "--client", "100000000", "--run-for", "2",
+                   check=False, timeout=20)
+    assert done.returncode == 1 and "of 100000000 connections opened and closed" in done.stdout, done
+    assert len(done.stderr.splitlines()) < 50, done.stderr
+
+
 def test_the_server_of_the_readme_echoes():
     program = lab.binaries.parent / "tests" / "readme_server"
     if not program.exists():  # not built with sanitizers
