@@ -80,6 +80,9 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
         }
     }
     const auto own = options.addresses(0);
+    if (own.empty()) {
+        return failure{std::string("port 0 has no address; add --address ADDR/LEN")};
+    }
     l.server.address = l.here == role::client
                            ? lastack::ip_address{lastack::ipv4_address{server_address}}
                            : own.front();
@@ -92,6 +95,10 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
     }
     l.server.port = options.listen().front();
     l.client_addresses = options.addresses(client_port);
+    if (l.client_addresses.empty()) {
+        return failure{"port " + std::to_string(client_port) +
+                       " has no address; add --address ADDR/LEN@" + std::to_string(client_port)};
+    }
     l.workers = options.workers();
     if (l.steered && (!both_here || l.workers == 1)) {
         return failure{std::string("--steered needs --wire ring and --workers 2 or more")};

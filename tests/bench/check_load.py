@@ -32,6 +32,13 @@ def check(good, words, what):
         sys.exit(f"{' '.join(words)}: {what}")
 
 
+def refuse(bench, said, *words):
+    """It says what is wrong in one line, with status 2."""
+    done = subprocess.run([bench, *words], capture_output=True, text=True, timeout=60)
+    check(done.returncode == 2 and said in done.stderr and len(done.stderr.splitlines()) == 1, words,
+          f"status {done.returncode}\n{done.stderr[-2000:]}")
+
+
 def main():
     bench, connections = sys.argv[1], int(sys.argv[2])
     words = ["cps", "--wire", "ring", "--connections", str(connections), "--runs", "2", "--time-wait",
@@ -49,6 +56,8 @@ def main():
         run(bench, *words, "--seconds", "1", "--runs", "1")
     words = ["cps", "--wire", "null", "--no-huge", "--connections", str(connections), "--runs", "1"]
     check(run(bench, *words)["time_wait_held"] >= connections, words, "not every connection is in TIME_WAIT")
+    refuse(bench, "port 0 has no address", "cps", "--address", "10.0.0.2/24@1")
+    refuse(bench, "port 1 has no address", "cps", "--address", "10.0.0.2/24")
     print("ok")
 
 
