@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -124,17 +125,21 @@ int main(int argc, char** argv) {
     const ctl::ask_function ask = [&](const std::string& c) { return stack->ask(c); };
     nstat.history = history_file();
     nstat.identity = stack->identity();
-    const auto done = list->parsed()    ? ctl::ss(ask, ss)
-                      : count->parsed() ? ctl::nstat(ask, nstat)
-                      : set->parsed()   ? ctl::sysctl(ask, sysctl)
-                      : record->parsed()
-                          ? ctl::capture(ask, file,
-                                         [end = std::make_shared<end_of_capture>(seconds)](
-                                             auto limit) { return end->wait(limit); })
-                          : ctl::explain(ask, key);
-    if (!done) {
-        return fail(done.error());
+    try {
+        const auto done = list->parsed()    ? ctl::ss(ask, ss)
+                          : count->parsed() ? ctl::nstat(ask, nstat)
+                          : set->parsed()   ? ctl::sysctl(ask, sysctl)
+                          : record->parsed()
+                              ? ctl::capture(ask, file,
+                                             [end = std::make_shared<end_of_capture>(seconds)](
+                                                 auto limit) { return end->wait(limit); })
+                              : ctl::explain(ask, key);
+        if (!done) {
+            return fail(done.error());
+        }
+        std::fwrite(done->data(), 1, done->size(), stdout);
+    } catch (const std::exception& e) {  // files and replies that are not what they should be
+        return fail(e.what());
     }
-    std::fwrite(done->data(), 1, done->size(), stdout);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
@@ -25,12 +26,20 @@ bool wanted(const std::string& name, const std::vector<std::string>& patterns) {
            });
 }
 
-// What the last call saw, if it asked the same process.
+bool is_counts(const json& value) {
+    return value.is_object() &&
+           std::ranges::all_of(value, [](const json& n) { return n.is_number_unsigned(); });
+}
+
+// What the last call saw, if it asked the same process. A file of anything else counts as none.
 json former_counts(const nstat_options& o) {
+    if (!std::filesystem::is_regular_file(o.history)) {
+        return json::object();
+    }
     std::ifstream file(o.history);
-    const auto kept = json::parse(file, nullptr, false);
-    const bool same = kept.is_object() && kept.value("process", "") == o.identity;
-    return same ? kept.value("counters", json::object()) : json::object();
+    auto kept = json::parse(file, nullptr, false);
+    const bool same = kept.is_object() && kept["process"] == json(o.identity);
+    return same && is_counts(kept["counters"]) ? kept["counters"] : json::object();
 }
 
 // Into a new file first, which nobody can have made a link; then over the old one.
@@ -43,7 +52,11 @@ bool keep_counts(const nstat_options& o, const json& counts) {
             return false;
         }
     }
-    return std::rename(fresh.c_str(), o.history.c_str()) == 0;
+    if (std::rename(fresh.c_str(), o.history.c_str()) != 0) {
+        std::remove(fresh.c_str());
+        return false;
+    }
+    return true;
 }
 
 result<json, std::string> sentences(const ask_function& ask) {

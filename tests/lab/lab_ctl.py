@@ -54,6 +54,11 @@ def test_ss_shows_what_the_kernel_sees_from_the_other_end():
         assert "estab 1," in summary and "timewait 1)" in summary, summary
 
 
+def test_a_capture_without_a_name_is_an_error_of_one_line():
+    done = ctl(lab.Application("httpd"), "capture", "", "--seconds", "1", check=False)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done
+
+
 def test_lists_of_many_pages_are_complete():
     application = lab.Application("httpd")
     ports = {get() for _ in range(500)}

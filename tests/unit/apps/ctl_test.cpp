@@ -201,8 +201,20 @@ TEST_F(ctl_nstat, leaves_the_history_alone_when_told_to) {
 }
 
 TEST_F(ctl_nstat, a_broken_history_counts_as_none) {
-    std::ofstream(options.history) << "not json";
-    EXPECT_EQ(call(), (json{{"TcpExtTW", 5}}));
+    for (const auto* text :
+         {"not json", "[]", R"({"process":5,"counters":{"TcpExtTW":1}})",
+          R"({"process":"lastack-1.1"})", R"({"process":"lastack-1.1","counters":5})",
+          R"({"process":"lastack-1.1","counters":{"TcpExtTW":"x"}})"}) {
+        std::ofstream(options.history) << text;
+        EXPECT_EQ(call(), (json{{"TcpExtTW", 5}})) << text;
+    }
+}
+
+TEST_F(ctl_nstat, a_folder_in_the_history_s_place_is_an_error_that_names_it) {
+    options.history = folder;
+    const auto done = ctl::nstat(stack.ask(), options);
+    ASSERT_FALSE(done);
+    EXPECT_NE(done.error().find(folder), std::string::npos);
 }
 
 TEST_F(ctl_nstat, explains_each_counter_zeros_included) {
