@@ -216,6 +216,24 @@ bool names_device(const std::vector<std::string>& words) {
     return has_any(words, {"--vdev", "-a", "--allow"});
 }
 
+std::vector<std::string> tap_interfaces(const std::vector<std::string>& words) {
+    constexpr std::string_view option = "iface=";
+    std::vector<std::string> found;
+    for (const std::string_view word : words) {
+        const auto device = word.substr(word.starts_with("--vdev=") ? word.find('=') + 1 : 0);
+        if (!device.starts_with("net_tap")) {
+            continue;
+        }
+        for (auto rest = device; rest.find(',') != rest.npos;) {
+            rest.remove_prefix(rest.find(',') + 1);
+            if (rest.starts_with(option)) {
+                found.emplace_back(rest.substr(option.size(), rest.find(',') - option.size()));
+            }
+        }
+    }
+    return found;
+}
+
 result<std::vector<std::string>, std::string> eal_arguments(const eal_request& request,
                                                             const machine& m) {
     for (const auto& word : request.words) {

@@ -43,6 +43,9 @@ bool is_eal_word(std::string_view word);
 // True when the words name a device, so that the default port is not wanted.
 bool names_device(const std::vector<std::string>& words);
 
+// The kernel's interfaces that the words tell net_tap to open by name.
+std::vector<std::string> tap_interfaces(const std::vector<std::string>& words);
+
 // Initializes EAL. What it prints is kept back and shown, in one line, only in an error.
 result<bool, std::string> start_eal(const std::vector<std::string>& arguments);
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dpdk/kernel_side.hpp"
 
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <sys/ioctl.h>
@@ -25,6 +27,23 @@ ifreq request(const std::string& interface, std::uint32_t address = 0) {
 }
 
 }  // namespace
+
+result<bool, std::string> check_unused(const std::string& interface) {
+    ethtool_value carrier{ETHTOOL_GLINK, 0};
+    auto r = request(interface);
+    r.ifr_data = reinterpret_cast<char*>(&carrier);
+    const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    const bool known = ::ioctl(control, SIOCETHTOOL, &r) == 0;
+    if (control >= 0) {
+        ::close(control);
+    }
+    if (known && carrier.data != 0) {
+        return failure{"interface " + interface +
+                       " is in use by another process; end that, or name another interface "
+                       "(--vdev=net_tap0,iface=NAME) and --address"};
+    }
+    return true;
+}
 
 result<bool, std::string> bring_up_kernel_side(const config::kernel_config& kernel) {
     const int control = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);

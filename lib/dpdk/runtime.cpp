@@ -102,6 +102,11 @@ outcome runtime_impl::start_eal_with_memory() {
     if (const auto made = prepare_runtime_directory(); !made) {
         return made;
     }
+    for (const auto& interface : tap_interfaces(config_.eal)) {
+        if (const auto unused = check_unused(interface); !unused) {
+            return unused;
+        }
+    }
     const auto devices = static_cast<std::uint32_t>(count_devices(config_));
     plan_ = plan_pools(config_, devices);
     eal_request request{options_.program, config_.eal, config_.stack.workers};

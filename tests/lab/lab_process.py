@@ -61,6 +61,23 @@ def test_without_arguments_the_kernel_reaches_it_at_10_0_0_2():
         assert process.wait(20) == 0
 
 
+def test_a_second_process_on_the_same_interface_is_refused_and_the_first_goes_on():
+    application = lab.Application("httpd")
+    second = lab.run(str(lab.binaries / "lastack-httpd"), "--run-for", "1", check=False)
+    assert second.returncode == 2 and "lastack0 is in use by another process" in second.stderr, second
+    assert lab.ping()
+    assert application.stop() == 0
+
+
+def test_an_interface_made_in_advance_is_taken_again_and_again():
+    lab.run("ip", "tuntap", "add", "lastack0", "mode", "tap", "multi_queue")
+    try:
+        for _ in range(2):
+            assert lab.Application("httpd").stop() == 0
+    finally:
+        lab.run("ip", "tuntap", "del", "lastack0", "mode", "tap", "multi_queue")
+
+
 def test_a_capture_is_readable_and_holds_the_handshake():
     file = f"{lab.scratch}/ports.pcapng"
     application = lab.Application("httpd", "--capture", file)

@@ -110,6 +110,12 @@ TEST(eal_arguments, a_chosen_file_prefix_stays) {
     EXPECT_FALSE(has(arguments({"--file-prefix", "mine"}), "--file-prefix=lastack-42"));
 }
 
+TEST(eal_words, name_the_interfaces_that_net_tap_opens) {
+    EXPECT_EQ(tap_interfaces({"--vdev=net_tap0,iface=a0", "--vdev", "net_tap1,mac=fixed,iface=b0",
+                              "--vdev=net_af_packet0,iface=c0", "--vdev=net_tap2", "-l", "0"}),
+              (words{"a0", "b0"}));
+}
+
 TEST(eal_words, are_recognised_in_every_spelling) {
     for (const auto* word :
          {"-l", "-l0,1", "--lcores=0", "--vdev", "--vdev=net_tap0", "-a", "-a0000:01:00.0",
