@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/field.hpp>
+#include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/status.hpp>
 #include <boost/beast/http/verb.hpp>
 #include <cstring>
@@ -23,7 +24,11 @@ class request_parser final : public beast::http::basic_parser<true> {
     unsigned hosts = 0;
     bool has_transfer_coding = false;
 
+    // RFC 9112 9.3: 'close' wins, which basic_parser forgets of HTTP/1.0.
+    bool persists() const { return keep_alive() && !says_close_; }
+
   private:
+    bool says_close_ = false;
     using code = beast::error_code;
     void on_request_impl(beast::http::verb verb, beast::string_view, beast::string_view where,
                          int of_http, code&) override {
@@ -31,8 +36,10 @@ class request_parser final : public beast::http::basic_parser<true> {
         target = where;
         version = of_http;
     }
-    void on_field_impl(beast::http::field name, beast::string_view, beast::string_view,
+    void on_field_impl(beast::http::field name, beast::string_view, beast::string_view value,
                        code&) override {
+        says_close_ |= name == beast::http::field::connection &&
+                       beast::http::token_list(value).exists("close");
         hosts += name == beast::http::field::host;
         has_transfer_coding |= name == beast::http::field::transfer_encoding;
     }
@@ -51,13 +58,14 @@ bool is_digit(char c) {
     return c >= '0' && c <= '9';
 }
 
-// The parser says 'bad version' of HTTP/2.0 and of nonsense alike.
+// The parser says 'bad version' of HTTP/2.0 and of nonsense alike; of HTTP/1.x only where
+// something else in the line is wrong.
 unsigned status_of_bad_version(std::string_view input) {
     const std::string_view line = input.substr(0, input.find_first_of("\r\n"));
     const std::string_view version = line.substr(std::min(line.rfind(' ') + 1, line.size()));
     const bool well_formed = version.size() == 8 && version.starts_with("HTTP/") &&
                              is_digit(version[5]) && version[6] == '.' && is_digit(version[7]);
-    return well_formed ? 505 : 400;
+    return well_formed && version[5] != '1' ? 505 : 400;
 }
 
 unsigned too_long(std::string_view input) {
@@ -122,7 +130,7 @@ request parse(std::string_view input) {
     if (content && r.status == 200) {
         r.status = 413;
     }
-    r.keep_alive = parser.keep_alive() && !content && r.status != 400;
+    r.keep_alive = parser.persists() && !content && r.status != 400;
     return r;
 }
 

@@ -54,6 +54,8 @@ TEST(http_parse, empty_lines_before_a_request_are_ignored) {
 TEST(http_parse, keep_alive_is_the_rule_in_1_1_and_the_exception_in_1_0) {
     EXPECT_FALSE(parse("GET / HTTP/1.0\r\n\r\n").keep_alive);
     EXPECT_TRUE(parse("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n").keep_alive);
+    // RFC 9112 9.3: close wins.
+    EXPECT_FALSE(parse("GET / HTTP/1.0\r\nConnection: close, keep-alive\r\n\r\n").keep_alive);
     EXPECT_FALSE(parse("GET / HTTP/1.0\r\n\r\n").http_1_1);
     EXPECT_FALSE(parse("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").keep_alive);
 }
@@ -75,6 +77,8 @@ TEST(http_parse, each_bad_request_gets_its_status) {
         {"GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400},
         {"GET /\r\n\r\n", 400},  // HTTP/0.9
         {"GET / HTPP/1.1\r\n\r\n", 400},
+        {"GET / HTTP/1.0\n\n", 400},
+        {"GET /a b HTTP/1.1\r\nHost: h\r\n\r\n", 400},
         {"GET / HTTP/2.0\r\n\r\n", 505},
         {"GET / HTTP/0.9\r\n\r\n", 505},
         {"POST / HTTP/1.1\r\nHost: h\r\n\r\n", 405, true},
