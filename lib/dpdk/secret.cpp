@@ -55,7 +55,7 @@ result<secret, std::string> random_secret() {
 }
 
 result<secret, std::string> secret_from_file(const std::string& path) {
-    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a FIFO waits
     if (file < 0) {
         return errno == ENOENT ? make_file(path)
                                : result<secret, std::string>(wrong(
@@ -66,6 +66,9 @@ result<secret, std::string> secret_from_file(const std::string& path) {
     const bool known = ::fstat(file, &info) == 0;
     const auto length = ::read(file, text, sizeof text);
     ::close(file);
+    if (known && !S_ISREG(info.st_mode)) {
+        return wrong(path, "is not a regular file");
+    }
     if (!known || (info.st_mode & 077) != 0) {
         return wrong(path,
                      "others may read it; run chmod 600 on it, or remove it to get a new one");

@@ -53,6 +53,15 @@ TEST_F(secret_file, that_others_may_read_is_refused) {
     }
 }
 
+TEST_F(secret_file, that_is_not_a_regular_file_is_refused_at_once) {
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    for (const auto& not_a_file : {path, testing::TempDir()}) {
+        const auto read = secret_from_file(not_a_file);
+        ASSERT_FALSE(read);
+        EXPECT_NE(read.error().find("regular"), std::string::npos) << read.error();
+    }
+}
+
 TEST_F(secret_file, that_cannot_be_made_is_an_error_with_its_name) {
     const auto made = secret_from_file("/nonexistent/secret");
     ASSERT_FALSE(made);
