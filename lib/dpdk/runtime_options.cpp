@@ -51,6 +51,9 @@ outcome runtime_options::read_config(const std::string& path) {
     const auto eal_before = values_->eal;
     auto done = config::read_toml_file(*values_, path);
     driver_chosen_ = driver_chosen_ || values_->eal != eal_before;
+    if (values_->port.ring_pair) {
+        forget_default_device();
+    }
     return done;
 }
 

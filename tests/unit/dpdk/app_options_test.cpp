@@ -93,6 +93,14 @@ TEST(app_options, a_device_on_the_command_line_takes_the_default_ones_place) {
     EXPECT_TRUE(r.values().kernel.interface.empty());
 }
 
+TEST(app_options, a_ring_pair_in_the_configuration_takes_the_default_ones_place) {
+    const temporary_file config("[port]\nring_pair = true\n");
+    const run r({"-l", "0,1", "--", "--config", config.path});
+    ASSERT_TRUE(r.accepted) << r.err;
+    EXPECT_EQ(r.values().eal, (words{"-l", "0,1"}));
+    EXPECT_TRUE(r.values().kernel.interface.empty());
+}
+
 TEST(app_options, a_device_on_the_command_line_completes_a_driver_configuration) {
     const temporary_file driver("[eal]\nargs = [\"--iova-mode=pa\"]\n[port]\nmtu = 9000\n");
     const run r({"-a", "0000:01:00.0", "--", "--driver-config", driver.path});
