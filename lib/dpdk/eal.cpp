@@ -17,7 +17,10 @@
 namespace lastack::dpdk {
 namespace {
 
-constexpr std::string_view own_prefix = "lastack-";
+// What this process is called in EAL's runtime directory, unless the words say otherwise.
+std::string own_prefix(int pid) {
+    return "lastack-" + std::to_string(pid);
+}
 
 // What follows the short ones may stand in the same word.
 constexpr std::array<std::string_view, 12> short_options{"-a", "-b", "-c", "-d", "-l", "-m",
@@ -166,10 +169,11 @@ class muted {
     int former_ = -1;
 };
 
-// EAL leaves its sockets behind. Only a directory whose name we chose is removed.
+// EAL leaves its sockets behind. Only a directory whose name we chose is removed: under one that
+// the words chose another process may run.
 void remove_runtime_directory() {
     const std::filesystem::path directory = rte_eal_get_runtime_dir();
-    if (directory.filename().string().starts_with(own_prefix)) {
+    if (directory.filename() == own_prefix(::getpid())) {
         std::error_code ignored;
         std::filesystem::remove_all(directory, ignored);
     }
@@ -262,7 +266,7 @@ result<std::vector<std::string>, std::string> eal_arguments(const eal_request& r
     }
     add_memory_words(words, request, m);
     if (!has_option(request.words, "--file-prefix")) {
-        words.push_back("--file-prefix=" + std::string(own_prefix) + std::to_string(m.pid));
+        words.push_back("--file-prefix=" + own_prefix(m.pid));
     }
     return words;
 }

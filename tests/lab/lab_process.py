@@ -132,4 +132,15 @@ def test_nothing_is_left_of_a_process_that_was_killed():
     assert left == []
 
 
+def test_a_runtime_directory_goes_with_its_process_unless_its_name_was_given():
+    with lab.tempfile.TemporaryDirectory() as folder:
+        lab.os.environ["RUNTIME_DIRECTORY"] = folder
+        try:
+            for given in [], ["--file-prefix=lastack-shared"]:
+                lab.run(str(lab.binaries / "lastack-httpd"), *given, "--vdev=net_null0", "--", "--run-for", "1")
+                assert lab.os.listdir(f"{folder}/dpdk") == [word.split("=")[1] for word in given]
+        finally:
+            del lab.os.environ["RUNTIME_DIRECTORY"]
+
+
 lab.main(globals())
