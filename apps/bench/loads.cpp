@@ -51,10 +51,15 @@ void latency_figures(figures& f, const look& first, const look& last) {
     f[figure::latency_us_p9999] = us(0.9999);
 }
 
-void exchange_options(CLI::App& app, load& l) {
+// Of loads whose connections end by themselves.
+void connections_option(CLI::App& app, load& l) {
     app.add_option("--connections", l.connections,
-                   "A run is so many connections, however long they take")
-        ->check(CLI::PositiveNumber);
+                   "A run is so many connections, up to a multiple of the lcores that open them, "
+                   "however long they take")
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
+}
+
+void exchange_options(CLI::App& app, load& l) {
     app.add_option("--request-octets", l.request_octets, "Octets of a request")
         ->capture_default_str()
         ->check(CLI::Range(1, 1400));
@@ -71,7 +76,10 @@ subject cps_subject() {
     return {"cps",
             "Whole connections: open, one request, a reply that carries the server's FIN, "
             "TIME_WAIT on the server",
-            [](CLI::App& app, load& l) { exchange_options(app, l); },
+            [](CLI::App& app, load& l) {
+                connections_option(app, l);
+                exchange_options(app, l);
+            },
             run_exchange,
             [](figures& f, const load&, const look& a, const look& b) {
                 f[figure::cps] = per_second(a.connections, b.connections, a, b);
@@ -177,9 +185,7 @@ subject teardown_subject() {
             app.add_option("--rate", l.rate, "Connections a second on each lcore")
                 ->capture_default_str()
                 ->check(CLI::Range(1, 10'000'000));
-            app.add_option("--connections", l.connections,
-                           "A run is so many connections, however long they take")
-                ->check(CLI::PositiveNumber);
+            connections_option(app, l);
         },
         [](lastack::runtime& rt, load& l) { return run_both<ending_server, ending_client>(rt, l); },
         [](figures& f, const load&, const look& a, const look& b) {

@@ -100,6 +100,8 @@ outcome set_up_wire(load& l, lastack::runtime_options& options) {
                        " has no address; add --address ADDR/LEN@" + std::to_string(client_port)};
     }
     l.workers = options.workers();
+    const unsigned openers = l.client_lcores();
+    l.connections = (l.connections + openers - 1) / openers * openers;
     if (l.steered && (!both_here || l.workers == 1)) {
         return failure{std::string("--steered needs --wire ring and --workers 2 or more")};
     }

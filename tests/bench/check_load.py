@@ -8,6 +8,7 @@ object has the same keys in every subcommand. No speed is asserted.
 import json
 import subprocess
 import sys
+import time
 
 MEASURED = ("cps", "rps", "gbit_per_s", "cpu_ns_per_connection", "cpu_ns_per_request", "latency_us_p50",
             "latency_us_p99", "latency_us_p9999", "bytes_per_connection", "time_wait_held", "resets", "retransmits",
@@ -56,6 +57,12 @@ def main():
         run(bench, *words, "--seconds", "1", "--runs", "1")
     words = ["cps", "--wire", "null", "--no-huge", "--connections", str(connections), "--runs", "1"]
     check(run(bench, *words)["time_wait_held"] >= connections, words, "not every connection is in TIME_WAIT")
+    words = ["cps", "--wire", "ring", "--workers", "2", "--connections", "3", "--runs", "2", "--time-wait", "1000"]
+    began = time.monotonic()
+    run(bench, *words)
+    check(time.monotonic() - began < 30, words, "it waited for connections that nobody opens")
+    for kept in ("rps", "latency"):
+        refuse(bench, "--connections", kept, "--connections", "10")
     refuse(bench, "port 0 has no address", "cps", "--address", "10.0.0.2/24@1")
     refuse(bench, "port 1 has no address", "cps", "--address", "10.0.0.2/24")
     print("ok")
