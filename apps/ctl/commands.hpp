@@ -42,7 +42,8 @@ struct sysctl_options {
     bool write = false;        // -w: all are KEY=VALUE
     std::vector<std::string> arguments;
 };
-output sysctl(const ask_function&, const sysctl_options&);
+// If it fails, `before` has the lines of what was read or changed before the mistake.
+output sysctl(const ask_function&, const sysctl_options&, std::string& before);
 
 // ADDR:PORT-ADDR:PORT, the stack's side first; the other way round is found too.
 output explain(const ask_function&, const std::string& connection);

@@ -126,15 +126,17 @@ int main(int argc, char** argv) {
     nstat.history = history_file();
     nstat.identity = stack->identity();
     try {
+        std::string before;  // a failure
         const auto done = list->parsed()    ? ctl::ss(ask, ss)
                           : count->parsed() ? ctl::nstat(ask, nstat)
-                          : set->parsed()   ? ctl::sysctl(ask, sysctl)
+                          : set->parsed()   ? ctl::sysctl(ask, sysctl, before)
                           : record->parsed()
                               ? ctl::capture(ask, file,
                                              [end = std::make_shared<end_of_capture>(seconds)](
                                                  auto limit) { return end->wait(limit); })
                               : ctl::explain(ask, key);
         if (!done) {
+            std::fwrite(before.data(), 1, before.size(), stdout);
             return fail(done.error());
         }
         std::fwrite(done->data(), 1, done->size(), stdout);

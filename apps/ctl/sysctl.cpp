@@ -2,6 +2,7 @@
 // `sysctl`: settings in sysctl's form, with what the stack knows of each behind a '#'.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "commands.hpp"
 
@@ -32,7 +33,7 @@ std::string sentence_of(const json& setting) {
 
 }  // namespace
 
-output sysctl(const ask_function& ask, const sysctl_options& o) {
+output sysctl(const ask_function& ask, const sysctl_options& o, std::string& before) {
     if (!o.all && o.arguments.empty()) {
         return failure{std::string("sysctl takes -a, KEY... or KEY=VALUE...")};
     }
@@ -47,7 +48,6 @@ output sysctl(const ask_function& ask, const sysctl_options& o) {
         }
     }
     // A list with a mistake in it changes nothing of what follows the mistake.
-    std::string text;
     for (auto& argument : arguments) {
         const bool writes = argument.find('=') != argument.npos;
         if (!writes && o.write) {
@@ -60,13 +60,13 @@ output sysctl(const ask_function& ask, const sysctl_options& o) {
         if (!setting) {
             return failure{setting.error()};
         }
-        text += line_of(*setting, o.values_only);
+        before += line_of(*setting, o.values_only);
         // Who asks for one by its name wants to know it: for a capacity also what it costs.
         if (!writes && !o.all && !o.values_only) {
-            text += "# " + sentence_of(*setting) + "\n";
+            before += "# " + sentence_of(*setting) + "\n";
         }
     }
-    return text;
+    return std::move(before);
 }
 
 }  // namespace ctl

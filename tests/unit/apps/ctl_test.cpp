@@ -232,6 +232,11 @@ TEST_F(ctl_nstat, a_name_that_nothing_has_is_an_error) {
     EXPECT_FALSE(ctl::nstat(stack.ask(), options));
 }
 
+output sysctl(fake_stack& s, const ctl::sysctl_options& o) {
+    std::string before;
+    return ctl::sysctl(s.ask(), o, before);
+}
+
 TEST(ctl_sysctl, reads_and_writes_by_sysctl_s_own_forms) {
     fake_stack s;
     const json setting = {{"key", "net.ipv4.tcp_fin_timeout"},
@@ -245,16 +250,22 @@ TEST(ctl_sysctl, reads_and_writes_by_sysctl_s_own_forms) {
     s.replies["/lastack/settings"] = {{"net/ipv4/tcp_fin_timeout", "30"}};
     const std::string line = "net.ipv4.tcp_fin_timeout = 30  # 0 to 10 s; default 60\n";
     const std::string explained = line + "# What it is.\n";
-    EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, false, {"net.ipv4.tcp_fin_timeout"}})),
-              explained);
-    EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, false, {"net/ipv4/tcp_fin_timeout"}})),
-              explained);
-    EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {false, false, true, {"net.ipv4.tcp_fin_timeout=30"}})),
-              line);
-    EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {true, false, false, {}})), line);
-    EXPECT_EQ(text_of(ctl::sysctl(s.ask(), {true, true, false, {}})), "30\n");
-    EXPECT_FALSE(ctl::sysctl(s.ask(), {false, false, true, {"net.ipv4.tcp_fin_timeout"}}));
-    EXPECT_FALSE(ctl::sysctl(s.ask(), {}));
+    EXPECT_EQ(text_of(sysctl(s, {false, false, false, {"net.ipv4.tcp_fin_timeout"}})), explained);
+    EXPECT_EQ(text_of(sysctl(s, {false, false, false, {"net/ipv4/tcp_fin_timeout"}})), explained);
+    EXPECT_EQ(text_of(sysctl(s, {false, false, true, {"net.ipv4.tcp_fin_timeout=30"}})), line);
+    EXPECT_EQ(text_of(sysctl(s, {true, false, false, {}})), line);
+    EXPECT_EQ(text_of(sysctl(s, {true, true, false, {}})), "30\n");
+    EXPECT_FALSE(sysctl(s, {false, false, true, {"net.ipv4.tcp_fin_timeout"}}));
+    EXPECT_FALSE(sysctl(s, {}));
+}
+
+TEST(ctl_sysctl, what_was_changed_before_a_mistake_is_told) {
+    fake_stack s;
+    s.replies["/lastack/set,a=1"] = {{"key", "a"}, {"value", "1"}};
+    std::string before;
+    EXPECT_FALSE(ctl::sysctl(s.ask(), {false, false, true, {"a=1", "bad=2", "a=1"}}, before));
+    EXPECT_TRUE(before.starts_with("a = 1 ")) << before;
+    EXPECT_EQ(s.asked.size(), 2u);
 }
 
 TEST(ctl_capture, starts_by_absolute_path_keeps_it_going_and_stops) {
