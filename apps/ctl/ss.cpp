@@ -67,10 +67,15 @@ std::optional<std::string> port_of(std::string_view word) {
 }
 
 // The filter's words as the stack takes them; the error names the word.
-result<std::string, std::string> parameters_of(std::vector<std::string> words) {
-    // "sport=:80" is as good as "sport = :80".
+result<std::string, std::string> parameters_of(const std::vector<std::string>& words) {
+    // "sport=:80" is as good as "sport = :80", be it one word of the shell's or three.
+    std::string line;
+    for (const auto& w : words) {
+        line += w + " ";
+    }
+    std::istringstream in(line);
     std::vector<std::string> all;
-    for (auto& w : words) {
+    for (std::string w; in >> w;) {
         const auto equals = w.find('=');
         if (equals != w.npos && w.size() > 1 && equals > 0) {
             all.push_back(w.substr(0, equals));

@@ -104,6 +104,8 @@ TEST(ctl_ss, filters_go_to_the_stack_in_its_own_words) {
           one{{"state", "TIME_WAIT", "sport", "=", ":80"}, ",state=TIME-WAIT,sport=80"},
           one{{"sport=:80", "and", "dport", "eq", "40000"}, ",sport=80,dport=40000"},
           one{{"state", "syn-sent", "state", "syn-recv"}, ",state=SYN-SENT+SYN-RECV"},
+          one{{"sport = :80 and dport = :1", "state time-wait"},
+              ",state=TIME-WAIT,sport=80,dport=1"},
           one{{"state", "bucket"}, ",state=SYN-RECV+TIME-WAIT"}}) {
         fake_stack s;
         ctl::ss_options o;
