@@ -31,6 +31,13 @@ std::string stray_eal_word(const std::vector<std::string>& words, const CLI::App
     return {};
 }
 
+// A command line with EAL's words in it. What follows a blank in the name is a subcommand, which
+// is behind the --.
+std::string command_line(const std::string& name, const std::string& eal, const std::string& own) {
+    const auto blank = std::min(name.find(' '), name.size());
+    return name.substr(0, blank) + " " + eal + " --" + name.substr(blank) + " " + own;
+}
+
 }  // namespace
 
 app_options::app_options(CLI::App& app, std::uint16_t listen) : app_(app), default_listen_(listen) {
@@ -67,8 +74,8 @@ app_options::app_options(CLI::App& app, std::uint16_t listen) : app_(app), defau
         ->group(group);
     app.add_option("--capture", capture_, "Write what the ports see to this pcapng file")
         ->group(group);
-    app.footer("EAL's own arguments go before a --:\n  " + app.get_name() +
-               " -a 0000:01:00.0 -- --address 192.0.2.1/24");
+    app.footer("EAL's own arguments go before a --:\n  " +
+               command_line(app.get_name(), "-a 0000:01:00.0", "--address 192.0.2.1/24"));
 }
 
 result<runtime_options, int> app_options::parse(int argc, const char* const* argv) {
@@ -79,11 +86,12 @@ result<runtime_options, int> app_options::parse(int argc, const char* const* arg
         eal_.assign(words.begin(), separator);
         words.erase(words.begin(), separator + 1);
     } else if (const auto stray = stray_eal_word(words, app_); !stray.empty()) {
-        return failure{complain(program, "'" + stray +
-                                             "' is for EAL, whose arguments go before a --, "
-                                             "for example: " +
-                                             program + " " + stray + " ... -- --listen " +
-                                             std::to_string(default_listen_))};
+        return failure{
+            complain(program, "'" + stray +
+                                  "' is for EAL, whose arguments go before a --, "
+                                  "for example: " +
+                                  command_line(program, stray + " ...",
+                                               "--listen " + std::to_string(default_listen_)))};
     }
     try {
         std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
