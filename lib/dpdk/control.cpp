@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <thread>
 
 #include "dpdk/runtime_impl.hpp"
 
@@ -19,6 +18,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds look_every{10};
 constexpr milliseconds reset_time{200};  // for RSTs to leave
+constexpr milliseconds answer_time{1000};
 
 struct launch {
     void (*loop)(worker&, void*);
@@ -128,8 +128,11 @@ void runtime_impl::control() {
         watch_->poll(clock::now());
         caps_->poll(live_->now());
         capture_->poll(clock::now());
-        if (options_.stats.count() > 0 && clock::now() - last_statistics_ >= options_.stats) {
+        if (!asked_.tasks.empty()) {
             print_statistics();
+        } else if (options_.stats.count() > 0 &&
+                   clock::now() - last_statistics_ >= options_.stats) {
+            ask_statistics();
         }
     }
 }
@@ -178,35 +181,39 @@ counter_sums runtime_impl::sum_counters() const {
     return sums;
 }
 
-// A worker that does not answer (its handler hangs) is left out, so that control never waits.
-void runtime_impl::print_statistics() {
-    const auto now = clock::now();
-    std::vector<std::shared_ptr<snapshot_task>> asked;
-    std::vector<task_desk::task_pointer> tasks;
+void runtime_impl::ask_statistics() {
+    asked_ = {clock::now(), sum_counters(), {}};
     for (std::size_t i = 0; i < workers_.size(); ++i) {
-        asked.push_back(std::make_shared<snapshot_task>(snapshot::mbufs::counted));
-        tasks.push_back(asked.back());
+        asked_.tasks.push_back(std::make_shared<snapshot_task>(snapshot::mbufs::counted));
     }
-    desk_->post(tasks);
-    desk_->forward();
-    const auto deadline = now + milliseconds(100);
-    const auto answered = [&] {
-        return std::all_of(asked.begin(), asked.end(), [](const auto& t) { return t->done(); });
-    };
-    while (!answered() && clock::now() < deadline) {
-        std::this_thread::sleep_for(milliseconds(1));
-    }
-    snapshot sum;
-    for (const auto& t : asked) {
-        if (t->done()) {
-            sum.add(t->taken);
+    desk_->post(std::vector<task_desk::task_pointer>(asked_.tasks.begin(), asked_.tasks.end()));
+}
+
+// Once all workers have answered, or one had a second and has not: its handler hangs. Control does
+// not wait for it.
+void runtime_impl::print_statistics() {
+    const auto& tasks = asked_.tasks;
+    const auto silent =
+        std::find_if(tasks.begin(), tasks.end(), [](const auto& t) { return !t->done(); });
+    result<snapshot, std::string> sum = snapshot{};
+    if (silent != tasks.end()) {
+        if (clock::now() - asked_.at < answer_time) {
+            return;
+        }
+        const auto lcore = lcores_[static_cast<std::size_t>(silent - tasks.begin())];
+        sum = failure{"lcore " + std::to_string(lcore) +
+                      " did not answer in time: its application holds it up, or its CPU is taken"};
+    } else {
+        for (const auto& t : tasks) {
+            sum->add(t->taken);
         }
     }
-    const auto sums = sum_counters();
-    const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(now - started_);
-    print(statistics_line(uptime, sums, last_sums_, now - last_statistics_, sum) + "\n");
-    last_sums_ = sums;
-    last_statistics_ = now;
+    const auto uptime = std::chrono::duration_cast<std::chrono::seconds>(asked_.at - started_);
+    print(statistics_line(uptime, asked_.sums, last_sums_, asked_.at - last_statistics_, sum) +
+          "\n");
+    last_sums_ = asked_.sums;
+    last_statistics_ = asked_.at;
+    asked_.tasks.clear();
 }
 
 }  // namespace lastack::dpdk

@@ -29,7 +29,7 @@ std::string states_text(const stack::state_counts& states) {
 
 std::string statistics_line(std::chrono::seconds uptime, const counter_sums& now,
                             const counter_sums& before, std::chrono::duration<double> elapsed,
-                            const snapshot& s) {
+                            const result<snapshot, std::string>& s) {
     const auto rate = [&](std::initializer_list<counter> counters) {
         std::uint64_t difference = 0;
         for (const auto c : counters) {
@@ -44,7 +44,9 @@ std::string statistics_line(std::chrono::seconds uptime, const counter_sums& now
            rate({counter::tx_frames}) + ", opened " +
            rate({counter::active_opens, counter::passive_opens}) + ", into TIME-WAIT " +
            rate({counter::time_waited}) + ", retransmitted " + rate({counter::tcp_retrans_segs}) +
-           " |" + states_text(s.states) + ", mbufs held " + std::to_string(s.states.mbufs_held);
+           (s ? " |" + states_text(s->states) + ", mbufs held " +
+                    std::to_string(s->states.mbufs_held)
+              : "; " + s.error());
 }
 
 std::string final_counts(const counter_sums& sums, const snapshot& s) {

@@ -10,16 +10,18 @@
 
 #include "base/counters.hpp"
 #include "dpdk/lcore_worker.hpp"
+#include "lastack/result.hpp"
 
 namespace lastack::dpdk {
 
 using counter_sums = std::array<std::uint64_t, counter_count>;
 
 // "12 s: rx 1200/s tx 1180/s, opened 310/s ended 310/s, retransmitted 0/s | ESTABLISHED 8 ..."
-// Rates are those since `before`, `elapsed` ago.
+// Rates are those since `before`, `elapsed` ago. Without a snapshot of all workers the line says
+// why, and has no '|'.
 std::string statistics_line(std::chrono::seconds uptime, const counter_sums& now,
                             const counter_sums& before, std::chrono::duration<double> elapsed,
-                            const snapshot&);
+                            const result<snapshot, std::string>&);
 
 // Every counter that is not zero, every state and every outcome that occurred, one a line.
 std::string final_counts(const counter_sums&, const snapshot&);

@@ -59,6 +59,7 @@ class runtime_impl final : public runtime {
     void steer(int signal);
     bool all_idle() const;
     counter_sums sum_counters() const;
+    void ask_statistics();
     void print_statistics();
 
     runtime_options options_;
@@ -84,6 +85,12 @@ class runtime_impl final : public runtime {
     clock::time_point phase_ends_{};
     clock::time_point last_statistics_{};
     counter_sums last_sums_{};
+    // The statistics line under way: counters as of `at`, and what workers have been asked.
+    struct {
+        clock::time_point at;
+        counter_sums sums;
+        std::vector<std::shared_ptr<snapshot_task>> tasks;  // empty: none
+    } asked_{};
 };
 
 }  // namespace lastack::dpdk
