@@ -96,7 +96,7 @@ int main(int argc, char** argv) {
         "timer wheel, rte_timer and rte_hash");
     timewait.add_option("--entries", o.entries, "Records")
         ->capture_default_str()
-        ->check(CLI::Range(1, 1 << 27));
+        ->check(CLI::Range(8, 1 << 27));
     timewait.add_option("--family", o.family, "IPv4 or IPv6 records: 4 or 6")
         ->capture_default_str()
         ->check(CLI::IsMember({4, 6}));
@@ -106,7 +106,13 @@ int main(int argc, char** argv) {
     try {
         app.parse(words);
     } catch (const CLI::ParseError& e) {
-        return e.get_exit_code() == 0 ? app.exit(e) : refuse(e.what());
+        if (e.get_exit_code() == 0) {
+            return app.exit(e);
+        }
+        const auto unknown = app.remaining();
+        return refuse(unknown.empty()
+                          ? e.what()
+                          : "'" + unknown.front() + "' is not known; --help lists what is");
     }
     return run_timewait(o, eal);
 }

@@ -115,7 +115,9 @@ int main(int argc, char** argv) {
     } catch (const CLI::Success& e) {
         return app.exit(e);
     } catch (const CLI::ParseError& e) {
-        return fail(std::string(e.what()) + " (--help shows how)");
+        const auto unknown = app.remaining();
+        return fail((unknown.empty() ? e.what() : "'" + unknown.front() + "' is not known") +
+                    " (--help shows how)");
     }
 
     auto stack = ctl::connection::open(prefix, ctl::search_directories());

@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
     app.add_option("--client", fetches.wanted,
                    "Also run a client at the other end of the wire (net_ring), which fetches / so "
                    "many times, each over a connection of its own, and checks what comes")
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{1} << 40));
     lastack::app_options shared(app);
     const auto options = shared.parse(argc, argv);
     if (!options) {

@@ -66,6 +66,8 @@ def main():
     refuse(bench, "port 0 has no address", "cps", "--address", "10.0.0.2/24@1")
     refuse(bench, "port 1 has no address", "cps", "--address", "10.0.0.2/24")
     refuse(bench, "lastack-bench --vdev=net_null0 ... -- cps --listen", "cps", "--vdev=net_null0")
+    refuse(bench, "'foo'", "foo")
+    refuse(bench, "range 8 to ", "timewait", "--entries", "7")
     print("ok")
 
 

@@ -59,6 +59,11 @@ def test_a_capture_without_a_name_is_an_error_of_one_line():
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1, done
 
 
+def test_an_unknown_command_is_named():
+    done = ctl(lab.Application("httpd"), "foo", check=False)
+    assert done.returncode == 2 and "'foo'" in done.stderr and len(done.stderr.splitlines()) == 1, done
+
+
 def test_lists_of_many_pages_are_complete():
     application = lab.Application("httpd")
     ports = {get() for _ in range(500)}
