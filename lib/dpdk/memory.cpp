@@ -54,6 +54,26 @@ std::string term(const char* name, std::uint32_t count, std::uint64_t each) {
     return std::string(name) + " " + std::to_string(count) + " x " + std::to_string(each) + " B";
 }
 
+std::string in_mib(std::uint64_t bytes) {
+    return std::to_string((bytes + mib - 1) / mib) + " MiB";
+}
+
+// "2 stacks x (lastack.connections 1000 x 600.0 B = 1 MiB + ...)"
+std::string table_arithmetic(const config::settings& s, std::uint32_t stacks) {
+    const auto one = tcp::bytes_of_tables(s);
+    const auto part = [](const char* key, std::uint32_t count, std::uint64_t bytes) {
+        char each[32];
+        std::snprintf(each, sizeof each, "%.1f",
+                      static_cast<double>(bytes) / static_cast<double>(count));
+        return std::string(key) + " " + std::to_string(count) + " x " + each +
+               " B = " + in_mib(bytes);
+    };
+    return std::to_string(stacks) + (stacks == 1 ? " stack" : " stacks") + " x (" +
+           part("lastack.connections", s.connections, one.connections) + " + " +
+           part("lastack.syn_records", s.syn_records, one.syn_records) + " + " +
+           part("lastack.time_wait_records", s.time_wait_records, one.time_wait_records) + ")";
+}
+
 }  // namespace
 
 std::uint64_t pool_plan::bytes() const {
@@ -72,8 +92,7 @@ std::string pool_plan::arithmetic() const {
     return std::to_string(workers) + (workers == 1 ? " worker" : " workers") + " x (" +
            term("data", data, mbuf_bytes(data_room, hugepages)) + " + " +
            term("control", control, mbuf_bytes(control_room, hugepages)) + " + " +
-           term("indirect", indirect, mbuf_bytes(0, hugepages)) +
-           ") = " + std::to_string((bytes() + mib - 1) / mib) + " MiB";
+           term("indirect", indirect, mbuf_bytes(0, hugepages)) + ") = " + in_mib(bytes());
 }
 
 pool_plan plan_pools(const config::configuration& c, std::uint32_t ports) {
@@ -118,26 +137,28 @@ result<std::vector<stack::pools>, std::string> make_pools(const pool_plan& plan,
 
 result<bool, std::string> check_tables(const config::settings& s, std::uint32_t stacks,
                                        std::uint64_t available) {
-    const auto one = tcp::bytes_of_tables(s);
-    if (available == 0 || one.all() * stacks <= available) {
+    const auto bytes = tcp::bytes_of_tables(s).all() * stacks;
+    if (available == 0 || bytes <= available) {
         return true;
     }
-    const auto in_mib = [](std::uint64_t bytes) {
-        return std::to_string((bytes + mib - 1) / mib) + " MiB";
-    };
-    const auto part = [&](const char* key, std::uint32_t count, std::uint64_t bytes) {
-        char each[32];
-        std::snprintf(each, sizeof each, "%.1f",
-                      static_cast<double>(bytes) / static_cast<double>(count));
-        return std::string(key) + " " + std::to_string(count) + " x " + each +
-               " B = " + in_mib(bytes);
-    };
-    return failure{"the tables need " + in_mib(one.all() * stacks) + " and " + in_mib(available) +
-                   " are free: " + std::to_string(stacks) + (stacks == 1 ? " stack" : " stacks") +
-                   " x (" + part("lastack.connections", s.connections, one.connections) + " + " +
-                   part("lastack.syn_records", s.syn_records, one.syn_records) + " + " +
-                   part("lastack.time_wait_records", s.time_wait_records, one.time_wait_records) +
-                   "); lower what is largest, or free memory"};
+    return failure{"the tables need " + in_mib(bytes) + " and " + in_mib(available) +
+                   " are free: " + table_arithmetic(s, stacks) +
+                   "; lower what is largest, or free memory"};
+}
+
+result<bool, std::string> check_ordinary_pages(const pool_plan& plan, std::uint32_t ports,
+                                               const config::settings& s, std::uint32_t stacks,
+                                               std::uint64_t available) {
+    const auto tables = tcp::bytes_of_tables(s).all() * stacks;
+    const auto eal = plan.eal_bytes(ports);
+    if (available == 0 || tables + eal <= available) {
+        return true;
+    }
+    return failure{"the tables need " + in_mib(tables) + ", EAL with its mbufs " + in_mib(eal) +
+                   ", and " + in_mib(available) + " are free: " + table_arithmetic(s, stacks) +
+                   "; " + plan.arithmetic() +
+                   "; lower what is largest (data mbufs: lastack.mbufs, or lastack.connections), "
+                   "or free memory"};
 }
 
 }  // namespace lastack::dpdk

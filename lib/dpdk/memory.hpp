@@ -48,4 +48,10 @@ result<std::vector<stack::pools>, std::string> make_pools(const pool_plan&, bool
 result<bool, std::string> check_tables(const config::settings& of_one_stack, std::uint32_t stacks,
                                        std::uint64_t available);
 
+// The same for EAL's memory and the tables together, before either is taken. Of ordinary pages EAL
+// takes what it is told, and a machine that has fewer ends the process without a word.
+result<bool, std::string> check_ordinary_pages(const pool_plan&, std::uint32_t ports,
+                                               const config::settings& of_one_stack,
+                                               std::uint32_t stacks, std::uint64_t available);
+
 }  // namespace lastack::dpdk

@@ -117,11 +117,19 @@ outcome runtime_impl::start_eal_with_memory() {
     if (!arguments) {
         return failure{arguments.error()};
     }
+    plan_.hugepages = !has_option(*arguments, "--no-huge");
+    if (!plan_.hugepages) {
+        const auto stacks = config_.stack.workers * devices;
+        const auto room = check_ordinary_pages(plan_, devices, share(config_.values, stacks),
+                                               stacks, reservable_bytes(page_size::normal));
+        if (!room) {
+            return room;
+        }
+    }
     if (const auto done = start_eal(*arguments); !done) {
         return done;
     }
     eal_started_ = true;
-    plan_.hugepages = !has_option(*arguments, "--no-huge");
     unsigned lcore = 0;
     RTE_LCORE_FOREACH_WORKER(lcore) {
         lcores_.push_back(lcore);

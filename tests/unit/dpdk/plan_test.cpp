@@ -150,6 +150,21 @@ TEST(plan, tables_that_do_not_fit_are_refused_with_the_arithmetic) {
         << refused.error();
 }
 
+TEST(plan, mbufs_and_tables_must_fit_together_where_there_are_no_hugepages) {
+    auto c = config::built_in();
+    c.values.mbufs = 1'000'000;
+    auto plan = plan_pools(c, 1);
+    plan.hugepages = false;
+    const auto together = plan.eal_bytes(1) + tcp::bytes_of_tables(c.values).all();
+    EXPECT_TRUE(check_ordinary_pages(plan, 1, c.values, 1, together));
+    EXPECT_TRUE(check_ordinary_pages(plan, 1, c.values, 1, 0));
+    const auto refused = check_ordinary_pages(plan, 1, c.values, 1, together - 1);
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().find("lower what is largest (data mbufs: lastack.mbufs"),
+              std::string::npos)
+        << refused.error();
+}
+
 TEST(plan, a_capacitys_sentence_says_what_each_of_it_costs) {
     config::settings s;
     s.connections = s.syn_records = s.time_wait_records = 10'000'000;
