@@ -51,9 +51,10 @@ constexpr std::array table{
     option{"lastack.time_wait_ms", &s::time_wait_ms, "ms", 1, 8388608, live,
            "Length of TIME_WAIT, twice the maximum segment lifetime; a constant of 60000 on "
            "Linux. A listener may have its own."},
-    option{"lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
-           "Records reserved at start, over all cores, for TIME_WAIT and closed connections in "
-           "FIN_WAIT_2; each takes 40.1 octets."},
+    option{
+        "lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
+        "Records reserved at start, over all cores (at most 134217728 on one), for TIME_WAIT and "
+        "closed connections in FIN_WAIT_2; each takes 40.1 octets."},
     option{"lastack.ts_missing", &s::ts_missing, "", 0, 0, live,
            "What to do with segments that lack negotiated timestamps: accept (as Linux) or drop "
            "(RFC 7323)."},

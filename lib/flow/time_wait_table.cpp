@@ -22,8 +22,9 @@ result<time_wait_table<Key>, std::string> time_wait_table<Key>::make(std::uint32
                                                                      page_size preference,
                                                                      tick now) {
     if (capacity == 0 || capacity > 1u << 27) {
-        return failure{std::string("a TIME_WAIT table takes 1 to 134217728 records, not ") +
-                       std::to_string(capacity)};
+        return failure{"a core takes 1 to 134217728 TIME_WAIT records, not " +
+                       std::to_string(capacity) +
+                       ": lower lastack.time_wait_records, or share them among more workers"};
     }
     const std::uint32_t blocks = store::blocks_for(capacity);
     const std::size_t index_bytes = time_wait_index::bytes_for(buckets_for(capacity));

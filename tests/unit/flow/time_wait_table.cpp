@@ -49,6 +49,14 @@ TYPED_TEST(time_wait_table_of, gives_back_all_of_a_record) {  // R58
     EXPECT_FALSE(enter(t, 64, minute, tick{0}));
 }
 
+TYPED_TEST(time_wait_table_of, a_capacity_beyond_its_own_is_refused_with_the_setting) {
+    const auto refused =
+        time_wait_table<TypeParam>::make((1u << 27) + 1, page_size::normal, tick{0});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().find("134217729: lower lastack.time_wait_records"),
+              std::string::npos);
+}
+
 TYPED_TEST(time_wait_table_of, changes_one_field_and_no_other) {
     auto t = make<TypeParam>(8);
     const time_wait_slot slot = enter(t, 3, minute, tick{0});
