@@ -54,12 +54,16 @@ constexpr std::array mime_rows{
     mime_row{".mp4", "video/mp4"},
 };
 
+std::runtime_error unreadable(const fs::path& what) {
+    return std::runtime_error("--root: cannot read " + what.string() +
+                              ": check its permissions, or take it out of the directory");
+}
+
 std::string read_whole(const fs::path& file) {
     std::ifstream in(file, std::ios::binary);
     std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
     if (!in.is_open() || in.bad()) {
-        throw std::runtime_error("--root: cannot read " + file.string() +
-                                 ": check its permissions, or take it out of the directory");
+        throw unreadable(file);
     }
     return text;
 }
@@ -96,18 +100,28 @@ site::site(const fs::path& root) {
         throw std::runtime_error("--root: " + root.string() +
                                  " is not a directory: give one that holds the files to serve");
     }
-    for (const fs::directory_entry& entry : fs::recursive_directory_iterator(base)) {
-        if (!entry.is_regular_file(ec)) {
-            links_refused_ += entry.is_symlink();
-            continue;
-        }
-        if (entry.is_symlink() && !is_below(base, fs::canonical(entry.path()))) {
-            ++links_refused_;
-            continue;
-        }
-        const std::string path = "/" + entry.path().lexically_relative(base).generic_string();
-        add(path, make_resource(mime_type(path), read_whole(entry.path())));
+    fs::path last = base;  // whose own entries are read next, if it is a directory
+    for (fs::recursive_directory_iterator at(base, ec), end; !ec && at != end; at.increment(ec)) {
+        last = at->path();
+        add(base, *at);
     }
+    if (ec) {
+        throw unreadable(last);
+    }
+}
+
+void site::add(const fs::path& base, const fs::directory_entry& entry) {
+    std::error_code ignored;
+    if (!entry.is_regular_file(ignored)) {
+        links_refused_ += entry.is_symlink();
+        return;
+    }
+    if (entry.is_symlink() && !is_below(base, fs::canonical(entry.path()))) {
+        ++links_refused_;
+        return;
+    }
+    const std::string path = "/" + entry.path().lexically_relative(base).generic_string();
+    add(path, make_resource(mime_type(path), read_whole(entry.path())));
 }
 
 void site::add(const std::string& path, resource r) {

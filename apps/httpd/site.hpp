@@ -38,6 +38,7 @@ class site {
     struct hash : std::hash<std::string_view> {
         using is_transparent = void;
     };
+    void add(const std::filesystem::path& base, const std::filesystem::directory_entry& entry);
     void add(const std::string& path, resource r);
 
     // Node-based, so that a resource stays where it is.

@@ -43,6 +43,27 @@ TEST_F(site_test, serves_files_by_path_and_an_index_for_its_directory) {
     EXPECT_EQ(s.find("/docs/deep"), nullptr);
 }
 
+TEST_F(site_test, names_a_directory_that_it_may_not_read) {
+    fs::permissions(root / "docs/deep", fs::perms::none);
+    const bool is_root = geteuid() == 0;
+    if (is_root && seteuid(65534) != 0) {  // who may read nothing of others
+        GTEST_SKIP() << "root reads everything";
+    }
+    std::string said;
+    try {
+        site{root};
+    } catch (const std::runtime_error& e) {
+        said = e.what();
+    }
+    if (is_root) {
+        ASSERT_EQ(seteuid(0), 0);
+    }
+    fs::permissions(root / "docs/deep", fs::perms::owner_all);
+    EXPECT_NE(said.find("cannot read " + (root / "docs/deep").string() + ": check"),
+              std::string::npos)
+        << said;
+}
+
 TEST_F(site_test, no_spelling_leads_out_of_the_root) {
     put(base / "secret", "x");
     put(root / "docs/a", "a");
