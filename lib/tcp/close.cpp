@@ -50,7 +50,6 @@ counter abort_counter(close_outcome outcome) {
         case close_outcome::aborted_linger2:
             return counter::abort_on_linger;
         case close_outcome::aborted_orphan_limit:
-        case close_outcome::aborted_no_memory:
             return counter::abort_on_memory;
         default:
             return counter::count_;

@@ -51,7 +51,7 @@ void engine::inherit_from_time_wait(tcb& c) {
     const auto e = time_wait_->read(slot);
     c.snd_una = teardown::isn_after_time_wait(e.snd_nxt);
     c.ts_recent = e.ts_recent;
-    c.ts_recent_at = now_tick_;
+    c.ts_recent_s = now_s_;
     c.ts_strict = true;  // the peer's ISN may be anywhere
     erase_record(slot, c.key);
     counters_.add(counter::tw_recycled);
@@ -201,7 +201,7 @@ void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     c.last_ack_sent = c.rcv_nxt;
     c.timestamps = c.timestamps && o.has_timestamps;
     c.ts_recent = o.tsval;
-    c.ts_recent_at = now_tick_;
+    c.ts_recent_s = now_s_;
     c.ts_strict =
         c.timestamps && (c.ts_strict || settings_.ts_missing == config::ts_missing_policy::drop);
     c.sack = c.sack && o.sack_permitted;
@@ -213,6 +213,7 @@ void engine::take_syn_options(tcb& c, const wire::tcp_segment& s) {
     c.cc.open(c.mss);
     if (c.retries > 0) {
         c.cc.open_after_syn_loss(c.mss);
+        c.rtt.syn_was_lost();
     }
     c.snd_wnd = c.snd_wnd_max = s.window;
     c.snd_wl1 = s.seq;

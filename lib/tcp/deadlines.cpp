@@ -452,7 +452,8 @@ void engine::arm_keepalive(tcb& c) {
     }
     const std::uint32_t idle =
         c.keepalive_idle_ms != 0 ? c.keepalive_idle_ms : settings_.tcp_keepalive_time * 1000;
-    arm(c, deadline_bits::keepalive, c.last_received + idle);
+    const std::uint32_t quiet = now_tick_.raw - c.last_received.raw;
+    arm(c, deadline_bits::keepalive, quiet < idle ? c.last_received + idle : now_tick_);
 }
 
 // RFC 9293 3.8.4, R67: only while nothing is outstanding; one unanswered probe is no death.
@@ -464,8 +465,7 @@ void engine::keepalive_expired(tcb& c) {
                                        : settings_.tcp_keepalive_intvl * 1000;
     const std::uint32_t probes =
         c.keepalive_probes != 0 ? c.keepalive_probes : settings_.tcp_keepalive_probes;
-    const auto quiet =
-        static_cast<std::uint32_t>(std::max(distance(c.last_received, now_tick_), 0));
+    const std::uint32_t quiet = now_tick_.raw - c.last_received.raw;
     if (!c.keepalive) {
         return;
     }

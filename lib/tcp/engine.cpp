@@ -146,15 +146,20 @@ engine::~engine() {
 void engine::begin(instant now) {
     now_ = now;
     now_tick_ = now.to_tick();
+    now_s_ = static_cast<std::uint32_t>(now.us / 1'000'000);
+}
+
+// Without the per-lcore caches, which rte_mempool_avail_count() would walk, all 128.
+std::uint32_t engine::free_data_mbufs() const {
+    const rte_mempool* const pool = config_.data_pool;
+    return rte_mempool_get_ops(pool->ops_index)->get_count(pool);
 }
 
 // Free mbufs fall: first what is out of order goes, then nothing new is let in, and last no text is
 // taken, so that what has been promised to the port, and ACK and FIN, still find mbufs.
 void engine::watch_memory() {
     if (++turns_ % 16 == 0) {
-        // Without the per-lcore caches, which rte_mempool_avail_count() would walk, all 128.
-        rte_mempool* const pool = config_.data_pool;
-        const std::uint32_t free = rte_mempool_get_ops(pool->ops_index)->get_count(pool);
+        const std::uint32_t free = free_data_mbufs();
         pressure now = pressure::none;
         if (free < data_mbufs_ / 16) {
             now = pressure::refuse_text;
@@ -184,6 +189,9 @@ void engine::sweep() {
         if (c.st == state::closed) {
             continue;
         }
+        if (pressure_ < pressure::refuse_open) {
+            tell_writable(c);
+        }
         if (pressure_ != pressure::none) {
             if (c.reassembly != npos) {  // an early FIN in it will come again
                 drop_reassembly(c);
@@ -191,7 +199,6 @@ void engine::sweep() {
             }
             continue;
         }
-        tell_writable(c);
         if (c.st >= state::established) {
             consumed(c, 0);
         }

@@ -179,6 +179,7 @@ class engine {
     result<std::size_t, call_error> receive(conn_id, std::span<std::byte>);
     result<std::size_t, call_error> peek(conn_id, std::size_t offset, std::span<std::byte>) const;
     result<bool, call_error> accepted(conn_id);
+    result<listener_id, call_error> migrate(conn_id);
     result<connection_info, call_error> info(conn_id) const;
     result<bool, call_error> shutdown(conn_id, shutdown_how);
     result<bool, call_error> close(conn_id, completion);
@@ -514,6 +515,8 @@ class engine {
 
     // send.cpp
     std::uint32_t send_memory_max(const tcb& c) const;
+    std::uint32_t mbufs_to_spare() const;
+    std::uint32_t affordable_memory(const tcb& c) const;
     result<bool, call_error> check_sendable(const socket& s) const;
     bool room_for_record(tcb& c);
     void forget_records_acknowledged(tcb& c);
@@ -522,6 +525,7 @@ class engine {
 
     socket* socket_of(const tcb& c) { return c.socket == npos ? nullptr : &sockets_[c.socket]; }
     void reserve_default_time_wait(std::uint32_t length_ms);
+    std::uint32_t free_data_mbufs() const;
     void watch_memory();
     void sweep();
 
@@ -530,6 +534,7 @@ class engine {
     counter_set counters_;
     instant now_{};
     tick now_tick_{};
+    std::uint32_t now_s_ = 0;  // seconds, which outlast a tick
 
     index_pool<tcb> tcbs_;
     index_pool<socket> sockets_;

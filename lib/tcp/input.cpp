@@ -32,9 +32,8 @@ bool engine::predicted(const tcb& c, const wire::tcp_segment& s) const {
 
 // RFC 7323 5.5: after 24 days without a segment TS.Recent proves nothing (R72).
 bool engine::ts_recent_valid(const tcb& c) const {
-    constexpr std::int32_t days_24_ms = 24 * 86400 * 1000;
-    const std::int32_t age = distance(c.ts_recent_at, now_tick_);
-    return age >= 0 && age <= days_24_ms;
+    constexpr std::uint32_t days_24 = 24 * 86400;
+    return now_s_ - c.ts_recent_s <= days_24;
 }
 
 teardown::connection_view engine::view_of(const tcb& c) const {
@@ -127,7 +126,7 @@ void engine::disqualified(tcb& c, const arrival& a, const teardown::verdict& v) 
 void engine::note_timestamp(tcb& c, const wire::tcp_segment& s) {
     if (s.seq <= c.last_ack_sent) {
         c.ts_recent = s.options.tsval;
-        c.ts_recent_at = now_tick_;
+        c.ts_recent_s = now_s_;
     }
 }
 

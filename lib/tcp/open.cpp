@@ -120,6 +120,8 @@ void engine::open_passively(const arrival& a, listener_id id, seq32 iss, bool re
     r.mss = o.mss == 0 ? 536 : o.mss;  // RFC 9293 3.7.1
     r.has_wscale = o.has_wscale && settings_.tcp_window_scaling;
     r.wscale = o.wscale;
+    r.rcv_window = syn_window(receive_memory(l->connections));
+    r.rcv_wscale = offered_wscale();
     r.timestamps = o.has_timestamps && settings_.tcp_timestamps != 0;
     r.ts_recent = o.tsval;
     r.ts_offset = timestamp_offset(a.key);
@@ -149,10 +151,10 @@ void engine::send_syn_ack(const syn_record& r) {
     s.ack = r.irs + 1;
     s.flags = flags::syn | flags::ack;
     const connection_options& o = alive(r.listener)->connections;
-    s.window = syn_window(receive_memory(o));
+    s.window = r.rcv_window;
     s.options.mss = offered_mss(r.key.remote, o.mss_max);
     s.options.has_wscale = r.has_wscale;
-    s.options.wscale = offered_wscale();
+    s.options.wscale = r.rcv_wscale;
     s.options.sack_permitted = r.sack;
     s.options.has_timestamps = r.timestamps;
     s.options.tsval = timestamp_now(r.ts_offset);
@@ -235,7 +237,7 @@ void engine::syn_record_input(arrival& a, std::uint32_t index) {
         answer_reset(a.key, a.segment, a.tos, event::listener_closed);  // R05
         return;
     }
-    const std::uint32_t window = syn_window(receive_memory(l->connections));
+    const std::uint32_t window = r.rcv_window;
     teardown::verdict v;
     if (completes(r, a.segment, window)) {
         v.acks_syn = true;
@@ -295,8 +297,7 @@ void engine::answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ac
     s.seq = r.iss + 1;
     s.ack = r.irs + 1;
     s.flags = flags::ack;
-    const std::uint16_t window = syn_window(receive_memory(alive(r.listener)->connections));
-    s.window = static_cast<std::uint16_t>(window >> (r.has_wscale ? offered_wscale() : 0));
+    s.window = static_cast<std::uint16_t>(r.rcv_window >> (r.has_wscale ? r.rcv_wscale : 0));
     s.options.has_timestamps = r.timestamps;
     s.options.tsval = timestamp_now(r.ts_offset);
     s.options.tsecr = r.ts_recent;
@@ -314,8 +315,9 @@ void engine::syn_record_deadline(std::uint32_t index) {
     counters_.add(counter::syn_retrans);
     counters_.add(counter::tcp_retrans_segs);
     send_syn_ack(r);
+    const unsigned doublings = std::min<unsigned>(r.retries, 20);
     const std::uint64_t wait = std::min<std::uint64_t>(
-        std::uint64_t{initial_rto_us / 1000} << r.retries, settings_.tcp_rto_max_ms);
+        std::uint64_t{initial_rto_us / 1000} << doublings, settings_.tcp_rto_max_ms);
     syn_wheel_->arm(index, now_tick_ + static_cast<std::uint32_t>(wait));
 }
 
@@ -369,7 +371,7 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     c.snd_nxt = c.snd_push = r.iss + 1;
     c.syn_unacked = true;
     c.rcv_nxt = r.irs + 1;
-    c.rcv_edge = c.rcv_nxt + syn_window(receive_memory(l.connections));
+    c.rcv_edge = c.rcv_nxt + r.rcv_window;
     c.last_ack_sent = c.rcv_nxt;
     c.rcv_tune = c.rcv_edge;
     c.snd_wl1 = r.irs;
@@ -378,15 +380,21 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     c.timestamps = r.timestamps;
     c.ts_offset = r.ts_offset;
     c.ts_recent = r.ts_recent;
-    c.ts_recent_at = now_tick_;
+    c.ts_recent_s = now_s_;
     c.ts_strict = r.ts_strict;
     c.sack = r.sack;
     c.wscale = r.has_wscale;
     c.snd_wscale = r.has_wscale ? r.wscale : std::uint8_t{0};
-    c.rcv_wscale = r.has_wscale ? c.rcv_wscale : std::uint8_t{0};
+    c.rcv_wscale = r.has_wscale ? r.rcv_wscale : std::uint8_t{0};
     c.mss_base = r.mss;
     apply_mss(c);
     c.cc.open(c.mss);
+    if (r.retries > 0) {
+        c.rtt.syn_was_lost();
+    }
+    if (r.retries > 1) {
+        c.cc.open_after_syn_loss(c.mss);
+    }
     if (r.retries == 0) {
         c.rtt_timing = true;
         c.rtt_seq = r.iss + 1;

@@ -199,10 +199,10 @@ bool engine::send_next(tcb& c) {
         }
         return false;
     }
-    const std::int32_t idle_ms = distance(c.last_sent_data, now_tick_);
+    const std::uint32_t idle_ms = now_tick_.raw - c.last_sent_data.raw;
     if (idle_ms > 1 &&  // an RTO is no shorter, and takes divisions
         in_flight == 0 && settings_.tcp_slow_start_after_idle && n > 0 && c.rtt.valid() &&
-        idle_ms > static_cast<std::int32_t>(rto_ms(c))) {
+        idle_ms > rto_ms(c)) {
         c.cc.on_idle(c.mss);
     }
     const std::uint32_t flight = pipe(c);
@@ -221,7 +221,10 @@ bool engine::send_next(tcb& c) {
     c.snd_last = c.snd_nxt;
     c.snd_nxt += n + (fin ? 1 : 0);
     c.fin_sent = c.fin_sent || fin;
-    c.push_now = c.push_now && !last;
+    if (last) {
+        c.push_now = false;
+        disarm(c, deadline_bits::cork);  // what is held back next has a time of its own
+    }
     if (n > 0 && n < text_max(c)) {
         c.snd_small = c.snd_nxt;
     }

@@ -16,7 +16,7 @@ namespace lastack::tcp {
 namespace {
 
 // Text up to this is copied together in the receive queue.
-constexpr std::uint32_t coalesce_octets_max = 512;
+constexpr std::uint32_t coalesce_octets_max = 640;
 // Segments looked at to find an out-of-order one's place; what lies deeper is dropped, so that no
 // peer can make each of its segments cost a walk over thousands.
 constexpr std::uint32_t ofo_steps_max = 256;
@@ -326,7 +326,9 @@ void engine::consumed(tcb& c, std::uint32_t octets) {
     const std::int32_t promised = distance(c.rcv_nxt, c.rcv_edge);
     const std::uint32_t open = promised > 0 ? static_cast<std::uint32_t>(promised) : 0;
     const std::uint32_t could = window_room(c);
-    if (could >= open + 2 * std::uint32_t{c.mss_base} && could >= 2 * open) {
+    // RFC 9293 3.8.6.2.2: half of what the window can be, where that is less than two segments.
+    const std::uint32_t worth = std::min(2 * std::uint32_t{c.mss_base}, c.rcv_limit / 4);
+    if (could >= open + worth && could >= 2 * open) {
         c.ack_now = true;
         make_ready(c);
     }

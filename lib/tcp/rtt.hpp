@@ -17,7 +17,7 @@ class rtt_estimator {
   public:
     bool valid() const { return srtt_ != 0; }
     std::uint32_t srtt_us() const { return srtt_; }
-    std::uint32_t rttvar_us() const { return rttvar_; }
+    std::uint32_t rttvar_us() const { return valid() ? rttvar_ : 0; }
 
     // RFC 6298 2.2, 2.3. `sample` in microseconds; Karn's rule is the caller's.
     void sample(std::uint32_t us) {
@@ -32,10 +32,13 @@ class rtt_estimator {
         srtt_ = std::max(srtt_ - srtt_ / 8 + us / 8, 1u);
     }
 
+    // RFC 6298 5.7. Called when the handshake is over, whether or not there is a sample yet.
+    void syn_was_lost() { rttvar_ = srtt_ == 0 ? fallback_rto_us : rttvar_; }
+
     // Before back-off.
     std::uint32_t rto_us(std::uint32_t rto_min_us, std::uint32_t rto_max_us) const {
         if (srtt_ == 0) {
-            return std::clamp(initial_rto_us, rto_min_us, rto_max_us);
+            return std::clamp(rttvar_ == 0 ? initial_rto_us : rttvar_, rto_min_us, rto_max_us);
         }
         const std::uint64_t rto =
             std::uint64_t{srtt_} + std::max<std::uint64_t>(rto_min_us, 4ull * rttvar_);
@@ -44,7 +47,7 @@ class rtt_estimator {
 
   private:
     std::uint32_t srtt_ = 0;
-    std::uint32_t rttvar_ = 0;
+    std::uint32_t rttvar_ = 0;  // before the first sample: an RTO other than the initial one, or 0
 };
 
 }  // namespace lastack::tcp

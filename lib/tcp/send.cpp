@@ -16,8 +16,23 @@ std::uint32_t engine::send_memory_max(const tcb& c) const {
         return c.snd_limit;
     }
     const std::uint64_t wanted = 2ull * 2 * c.cc.window();
-    return static_cast<std::uint32_t>(std::clamp<std::uint64_t>(
-        wanted, std::max(settings_.tcp_wmem.initial, 65536u), settings_.tcp_wmem.max));
+    const std::uint64_t at_least = std::max(settings_.tcp_wmem.initial, 65536u);
+    return static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(std::max(wanted, at_least), settings_.tcp_wmem.max));
+}
+
+// How many mbufs of text writers may still take: an eighth of the pool stays for what arrives and
+// for the headers of what is queued. Asked at each write, since those of one turn could take all.
+std::uint32_t engine::mbufs_to_spare() const {
+    const std::uint32_t free = free_data_mbufs();
+    return free - std::min(free, data_mbufs_ / 8);
+}
+
+// What the send queue may come to.
+std::uint32_t engine::affordable_memory(const tcb& c) const {
+    const std::uint64_t an_mbuf = sizeof(rte_mbuf) + rte_pktmbuf_data_room_size(config_.data_pool);
+    const std::uint64_t affordable = c.snd.memory() + mbufs_to_spare() * an_mbuf;
+    return static_cast<std::uint32_t>(std::min<std::uint64_t>(send_memory_max(c), affordable));
 }
 
 result<bool, call_error> engine::check_sendable(const socket& s) const {
@@ -84,7 +99,7 @@ result<std::size_t, call_error> engine::send(conn_id id, std::span<const std::by
     const bool refused = pressure_ >= pressure::refuse_open ||
                          (o.end_of_record && !data.empty() && !room_for_record(c));
     const std::size_t taken =
-        refused ? 0 : c.snd.append_copy(data, send_memory_max(c), config_.data_pool);
+        refused ? 0 : c.snd.append_copy(data, affordable_memory(c), config_.data_pool);
     if (taken < data.size()) {
         s->wants_writable = true;
         if (c.snd.octets() == 0) {
@@ -124,7 +139,10 @@ result<bool, call_error> engine::send(conn_id id, buffer& data) {
 }
 
 buffer engine::allocate(std::size_t octets) {
-    rte_mbuf* const head = rte_pktmbuf_alloc(config_.data_pool);
+    const std::size_t a_segment =
+        rte_pktmbuf_data_room_size(config_.data_pool) - RTE_PKTMBUF_HEADROOM;
+    const bool affordable = octets / a_segment < mbufs_to_spare();
+    rte_mbuf* const head = affordable ? rte_pktmbuf_alloc(config_.data_pool) : nullptr;
     rte_mbuf* last = head;
     std::size_t left = octets;
     while (last != nullptr) {

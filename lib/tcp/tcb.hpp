@@ -87,7 +87,7 @@ struct tcb {
     std::uint32_t snd_wnd = 0;  // octets, scaled
     std::uint32_t snd_wnd_max = 0;
     std::uint32_t ts_recent = 0;
-    tick ts_recent_at;
+    std::uint32_t ts_recent_s = 0;  // when it was, in seconds, which outlast a tick
     std::uint32_t ts_offset = 0;
     seq32 last_ack_sent;
     teardown::state st = teardown::state::closed;
@@ -196,8 +196,10 @@ struct syn_record {
     seq32 irs;
     std::uint32_t ts_recent = 0;
     std::uint32_t ts_offset = 0;
-    std::uint16_t window = 0;  // of the SYN, unscaled
-    std::uint16_t mss = 536;   // the peer's offer
+    std::uint16_t window = 0;      // of the SYN, unscaled
+    std::uint16_t mss = 536;       // the peer's offer
+    std::uint16_t rcv_window = 0;  // that our SYN-ACK told, and its shift: settings may change
+    std::uint8_t rcv_wscale = 0;
     std::uint8_t wscale = 0;
     bool has_wscale : 1 = false;
     bool timestamps : 1 = false;

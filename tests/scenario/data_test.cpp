@@ -265,5 +265,27 @@ TEST(data, old_text_is_acknowledged_each_time_but_a_pure_ack_only_twice_a_second
     EXPECT_EQ(r.heard(), ". 1:1(0) ack 4");
 }
 
+TEST(data, a_second_cork_has_a_time_of_its_own) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    r.heard();
+    ASSERT_TRUE(s.calls().set_cork(r.id, true));
+    s.send(r.id, "abc");
+    EXPECT_EQ(r.heard(), "");
+    s.advance(20ms);
+    ASSERT_TRUE(s.calls().set_cork(r.id, false));
+    s.turn();
+    EXPECT_EQ(r.heard(), "P. 1:4(3) ack 1");
+    r.send(seg("."));
+    s.advance(150ms);
+    ASSERT_TRUE(s.calls().set_cork(r.id, true));
+    s.send(r.id, "def");
+    const auto written = s.now();
+    s.advance(1s);
+    const auto heard = r.heard_segments();
+    ASSERT_FALSE(heard.empty());
+    EXPECT_GE(heard[0].at.us - written.us, 200'000);
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -336,5 +336,38 @@ TEST(handshake, isn_of_a_tuple_grows_with_time) {
     EXPECT_NE(other.irs, r.irs);
 }
 
+// RFC 7323 2.2: what the SYN-ACK has told holds, whatever becomes of tcp_rmem.
+TEST(handshake, keeps_the_shift_and_the_window_of_its_syn_ack) {
+    for (const std::uint32_t changed_to : {64u << 20, 128u << 10}) {
+        checked_scenario s;
+        remote& r = s.new_remote();
+        r.send(seg("S"));
+        const auto syn_ack = r.heard_segments();
+        ASSERT_EQ(syn_ack.size(), 1u);
+        config::settings changed = s.options.settings;
+        changed.tcp_rmem.max = changed_to;
+        s.core().apply_settings(changed);
+        r.send(seg("."));
+        r.send(seg("P.").text("x"));
+        s.advance(100ms);
+        const std::uint32_t window = r.last().tcp.window << syn_ack[0].tcp.options.wscale;
+        EXPECT_GT(window, 32768u);
+        EXPECT_LT(window, 131072u);
+    }
+}
+
+TEST(handshake, a_syn_ack_that_comes_again_very_often_keeps_its_distance) {
+    scenario_options o;
+    o.settings.tcp_synack_retries = 255;
+    checked_scenario s{o};
+    remote& r = s.make_syn_received();
+    s.advance(4h);
+    const auto heard = r.heard_segments();
+    ASSERT_GT(heard.size(), 70u);
+    for (std::size_t i = 9; i < heard.size(); ++i) {
+        EXPECT_GE(heard[i].at.us - heard[i - 1].at.us, 119'000'000) << i;
+    }
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -111,5 +111,17 @@ TEST(keepalive, user_timeout_replaces_the_count_of_probes) {
     EXPECT_EQ(s.events(r.id), "ended:timed_out_keepalive");
 }
 
+TEST(keepalive, turned_on_after_a_month_of_silence_probes_at_once) {
+    checked_scenario s;
+    remote& r = s.make_established();
+    r.heard();
+    s.advance(std::chrono::hours(24 * 30));
+    keepalive_option on;
+    on.on = true;
+    ASSERT_TRUE(s.calls().set_keepalive(r.id, on));
+    s.advance(1s);
+    EXPECT_NE(r.heard(), "");
+}
+
 }  // namespace
 }  // namespace lastack::test

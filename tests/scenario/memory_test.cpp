@@ -210,5 +210,68 @@ TEST(memory, a_writer_is_held_back_and_told_when_it_may_go_on) {
     EXPECT_EQ(s.events(r.id), "writable");
 }
 
+// Nothing would be in flight and no timer run, so nothing would ever end it.
+TEST(memory, writers_of_one_turn_leave_mbufs_for_the_headers_of_what_they_wrote) {
+    checked_scenario s{tight()};
+    std::vector<remote*> all;
+    for (int i = 0; i < 20; ++i) {
+        all.push_back(&s.make_established());
+    }
+    std::vector<bool> taken;
+    for (remote* r : all) {
+        taken.push_back(s.send(r->id, octets(60000)) > 0);
+    }
+    EXPECT_TRUE(taken.front());
+    EXPECT_FALSE(taken.back());
+    s.turn();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        EXPECT_EQ(all[i]->heard() != "", taken[i]) << i;
+        s.abort(all[i]->id);
+    }
+}
+
+TEST(memory, buffers_of_one_turn_leave_mbufs_for_the_headers_of_what_they_hold) {
+    checked_scenario s{tight()};
+    std::vector<remote*> all;
+    for (int i = 0; i < 20; ++i) {
+        all.push_back(&s.make_established());
+    }
+    for (remote* r : all) {
+        for (int k = 0; k < 28; ++k) {
+            if (buffer b = s.calls().allocate(1400)) {
+                EXPECT_TRUE(s.calls().send(r->id, b));
+            }
+        }
+    }
+    s.turn();
+    EXPECT_NE(all.front()->heard(), "");
+    for (remote* r : all) {
+        s.abort(r->id);
+    }
+}
+
+TEST(memory, a_writer_is_woken_as_soon_as_a_write_would_be_taken) {
+    checked_scenario s{tight()};
+    remote& r = s.make_established();
+    auto hoard = take_all(s.pools().data, 40);  // less than an eighth is free
+    for (int i = 0; i < 40; ++i) {
+        s.turn();
+    }
+    EXPECT_EQ(s.send(r.id, "hello"), 0u);
+    s.events(r.id);
+    while (rte_mempool_avail_count(s.pools().data) < 100) {  // less than a quarter
+        rte_pktmbuf_free(hoard.back());
+        hoard.pop_back();
+    }
+    for (int i = 0; i < 100; ++i) {
+        s.turn();
+    }
+    EXPECT_EQ(s.events(r.id), "writable");
+    EXPECT_EQ(s.send(r.id, "hello"), 5u);
+    for (rte_mbuf* m : hoard) {
+        rte_pktmbuf_free(m);
+    }
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -161,5 +161,34 @@ TEST(retransmit, after_a_lost_syn_the_window_starts_from_one_segment) {
     EXPECT_EQ(r.heard_segments().size(), 1u);  // RFC 5681 3.1
 }
 
+// RFC 6298 5.7
+TEST(retransmit, after_a_lost_syn_or_syn_ack_the_first_timeout_of_text_is_three_seconds) {
+    for (const bool ours : {true, false}) {
+        checked_scenario s;
+        remote& r = ours ? s.make_syn_sent() : s.make_syn_received();
+        s.advance(1500ms);
+        r.heard();
+        r.send(seg(ours ? "S." : "."));
+        const auto sent = s.now();
+        s.send(r.id, "abc");
+        r.heard();
+        s.advance(10s);
+        const auto again = r.heard_segments();
+        ASSERT_FALSE(again.empty());
+        EXPECT_EQ(again[0].at.us - sent.us, 3'000'000);
+    }
+}
+
+// RFC 5681 3.1, of which RFC 6928 spares those whose SYN-ACK was lost once.
+TEST(retransmit, after_two_lost_syn_acks_one_segment_goes_first) {
+    checked_scenario s;
+    remote& r = s.make_syn_received();
+    s.advance(4s);
+    r.heard();
+    r.send(seg("."));
+    s.send(r.id, octets(14600));
+    EXPECT_EQ(r.heard_segments().size(), 1u);
+}
+
 }  // namespace
 }  // namespace lastack::test

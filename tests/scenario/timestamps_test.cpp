@@ -209,5 +209,21 @@ TEST(timestamps, take_12_octets_from_the_mss) {
     EXPECT_EQ(r.heard(), ". 1:1449(1448) ack 1; . 1449:2897(1448) ack 1; P. 2897:3001(104) ack 1");
 }
 
+// R72: a tick has wrapped by then.
+TEST(timestamps, a_remembered_one_proves_nothing_after_55_days_either) {
+    checked_scenario s;
+    peer_options with_timestamps;
+    with_timestamps.timestamps = true;
+    remote& r = s.make_established(with_timestamps);
+    r.send(seg("P.").text("x"));
+    r.heard();
+    s.receive(r.id);
+    const std::uint32_t last = r.last().tcp.options.tsecr;
+    s.advance(std::chrono::hours(24 * 55));
+    r.send(seg("P.").text("y").ts(last - 1000, r.last().tcp.options.tsval));
+    EXPECT_EQ(s.receive(r.id), "y");
+    EXPECT_EQ(s.count(counter::paws_estab), 0u);
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -278,5 +278,41 @@ TEST(window, it_is_never_taken_back) {
     }
 }
 
+// RFC 9293 3.8.6.2.2
+TEST(window, a_buffer_of_less_than_four_segments_is_announced_when_it_is_read) {
+    scenario_options o;
+    o.listening.connections.receive_memory = 4608;
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    for (int i = 0; i < 4; ++i) {
+        r.send(seg("P.").text(octets(576)));
+        s.advance(100ms);
+    }
+    EXPECT_EQ(r.last().tcp.window, 0u);
+    r.heard();
+    s.receive(r.id);
+    EXPECT_EQ(r.heard_segments().size(), 1u);
+    EXPECT_GT(r.last().tcp.window, 0u);
+}
+
+TEST(window, what_it_promises_is_taken_in_small_segments_too) {
+    scenario_options o;
+    o.pools.data = 4096;
+    checked_scenario s{o};
+    peer_options small;
+    small.mss = 536;
+    remote& r = s.make_established(small);
+    const auto edge = [&] {
+        return r.last().tcp.ack.raw - r.iss + (std::uint32_t{r.last().tcp.window} << 7);
+    };
+    r.send(seg(".").text(octets(524)));
+    s.advance(100ms);
+    for (int i = 0; i < 400 && r.next_seq + 524 <= edge(); ++i) {
+        r.send(seg(".").text(octets(524)));
+    }
+    s.advance(100ms);
+    EXPECT_EQ(s.count(counter::rcv_q_drop), 0u);
+}
+
 }  // namespace
 }  // namespace lastack::test
