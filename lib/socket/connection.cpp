@@ -125,7 +125,7 @@ int table::start_listening(description& d, int backlog) {
     return 0;
 }
 
-// R05: what nobody has accepted is reset.
+// R05: what nobody has accepted goes to another listener of the port, or is reset.
 void table::stop_listening(description& d) {
     std::uint32_t* at = &first_listener_;
     while (*at != place_of(d)) {
@@ -136,6 +136,11 @@ void table::stop_listening(description& d) {
     (void)calls_.close_listener(d.port);
     d.port = {};
     while (description* const child = pop_child(d)) {
+        const auto heir = calls_.migrate(child->conn);
+        if (description* const l = heir ? listener_of(*heir) : nullptr) {
+            push_child(*l, *child);
+            continue;
+        }
         (void)calls_.abort(child->conn);
         free_description(*child);
     }
@@ -148,6 +153,14 @@ description* table::listener_of(listener_id id) {
         }
     }
     return nullptr;
+}
+
+void table::push_child(description& listener, description& child) {
+    const std::uint32_t place = place_of(child);
+    const std::uint32_t last = listener.accept_tail;
+    (last == npos ? listener.accept_head : pool_[last].accept_next) = place;
+    listener.accept_tail = place;
+    notify(listener, EPOLLIN | EPOLLRDNORM);
 }
 
 description* table::pop_child(description& listener) {

@@ -12,7 +12,12 @@ namespace lastack::socket {
 // come: it shows POLLHUP and POLLOUT, so that nobody waits on it for ever.
 std::uint32_t table::readiness(const description& d) const {
     if (d.what == kind::epoll) {
-        return d.ready_head != npos ? EPOLLIN | EPOLLRDNORM : 0u;
+        for (std::uint32_t i = d.ready_head; i != npos; i = interests_[i].ready_next) {
+            if ((readiness(pool_[interests_[i].target]) & interests_[i].events) != 0) {
+                return EPOLLIN | EPOLLRDNORM;
+            }
+        }
+        return 0;
     }
     if (d.tcp == tcp_phase::listening) {
         return d.accept_head != npos ? EPOLLIN | EPOLLRDNORM : 0u;

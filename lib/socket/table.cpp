@@ -222,10 +222,8 @@ void table::on_child(const event& e) {
         d.remote = *remote;
     }
     (void)calls_.set_user(e.conn, user_of(d));
-    (l->accept_tail == npos ? l->accept_head : pool_[l->accept_tail].accept_next) = place;
-    l->accept_tail = place;
     on_event(d, e);
-    notify(*l, EPOLLIN | EPOLLRDNORM);
+    push_child(*l, d);
 }
 
 void table::on_event(description& d, const event& e) {
@@ -277,7 +275,10 @@ void table::on_ended(description& d, close_outcome outcome) {
     } else if (outcome == close_outcome::host_unreachable) {
         d.error = EHOSTUNREACH;
     } else if (is_timeout(outcome)) {
-        d.error = ETIMEDOUT;
+        // R65: the ICMP error that had said why, as the stack tells whoever would send.
+        const auto sent = calls_.send(d.conn, std::span<const std::byte>{});
+        const bool unreachable = !sent && sent.error() == call_error::host_unreachable;
+        d.error = unreachable ? EHOSTUNREACH : ETIMEDOUT;
     } else {
         d.error = close_wait && outcome == close_outcome::reset_by_peer ? EPIPE : ECONNRESET;
     }

@@ -127,6 +127,7 @@ class table {
     int close_lingering(description& d);
     int take_port(description& d, const endpoint& local);
     void take_port_again(description& d);
+    void push_child(description& listener, description& child);
     description* pop_child(description& listener);
     description* listener_of(listener_id id);
 

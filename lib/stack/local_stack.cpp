@@ -54,6 +54,9 @@ result<std::size_t, call_error> local_stack::peek(conn_id id, std::size_t offset
 result<bool, call_error> local_stack::accepted(conn_id id) {
     return core_->tcp().accepted(id);
 }
+result<listener_id, call_error> local_stack::migrate(conn_id id) {
+    return core_->tcp().migrate(id);
+}
 result<connection_info, call_error> local_stack::info(conn_id id) const {
     return core_->tcp().info(id);
 }

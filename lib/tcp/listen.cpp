@@ -196,6 +196,20 @@ bool engine::migrate(socket& s) {
     return true;
 }
 
+result<listener_id, call_error> engine::migrate(conn_id id) {
+    socket* const s = find(id);
+    if (s == nullptr) {
+        return failure{call_error::stale_handle};
+    }
+    if (s->connection == npos) {
+        return failure{call_error::not_connected};
+    }
+    if (!tcbs_[s->connection].accepted_waiting || alive(s->listener) != nullptr || !migrate(*s)) {
+        return failure{call_error::invalid_argument};
+    }
+    return s->listener;
+}
+
 // The listener a handshake is for; nullptr when it has closed.
 listener* engine::listener_of(syn_record& r) {
     listener* l = alive(r.listener);

@@ -80,6 +80,9 @@ class local_stack {
 
     // With listen_options::hold_until_accepted: the application takes the connection now.
     result<bool, call_error> accepted(conn_id);
+    // One that waits for that goes from a listener that has closed to another on the port, and to
+    // which, where tcp_migrate_req says so (R05). Else invalid_argument: it stays the caller's.
+    result<listener_id, call_error> migrate(conn_id);
 
     // Starts an active open; `opened` or `ended` follows.
     // Errors: host_unreachable, no_memory; address_in_use: bind() would have refused the port;

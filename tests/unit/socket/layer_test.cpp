@@ -462,5 +462,39 @@ TEST_F(sockets, a_bound_socket_connects_from_its_port_and_keeps_it_after_a_disco
     EXPECT_EQ(answer(bind_to(new_socket(), 5555, address(client))), "EADDRINUSE");
 }
 
+TEST_F(sockets, a_peer_out_of_reach_is_told_as_that_when_time_is_up) {  // R65
+    establish();
+    cut(server, true);
+    ASSERT_EQ(lastack_send(client_fd, "abc", 3, 0), 3);
+    EXPECT_EQ(answer(lastack_recv(client_fd, text, sizeof text, 0)), "EHOSTUNREACH");
+}
+
+TEST_F(sockets, tcp_migrate_req_moves_what_waits_for_accept) {  // R05
+    config::settings changed = small_settings();
+    changed.tcp_migrate_req = true;
+    core(server).apply_settings(changed);
+    at(server);
+    std::array<int, 2> listeners{};
+    for (int& fd : listeners) {
+        fd = new_socket(SOCK_NONBLOCK);
+        ASSERT_EQ(set(fd, SOL_SOCKET, SO_REUSEPORT, 1), 0);
+        ASSERT_EQ(bind_to(fd, port), 0);
+        ASSERT_EQ(lastack_listen(fd, 16), 0);
+    }
+    at(client);
+    const int c = new_socket();
+    ASSERT_EQ(connect_to(c), 0);
+    advance(1s);
+    at(server);
+    std::array<pollfd, 2> p{{{listeners[0], POLLIN, 0}, {listeners[1], POLLIN, 0}}};
+    ASSERT_EQ(lastack_poll(p.data(), 2, 0), 1);
+    const std::size_t has = p[0].revents != 0 ? 0 : 1;
+    ASSERT_EQ(lastack_close(listeners[has]), 0);
+    advance(1s);
+    EXPECT_GE(lastack_accept(listeners[1 - has], nullptr, nullptr), 0);
+    at(client);
+    EXPECT_EQ(get(c, SOL_SOCKET, SO_ERROR), 0);
+}
+
 }  // namespace
 }  // namespace lastack::test

@@ -251,5 +251,24 @@ TEST_F(sockets, keepalive_ends_a_wait_with_etimedout) {
     EXPECT_LE(took, 17s);
 }
 
+TEST_F(sockets, poll_looks_at_what_an_epoll_instance_has_ready) {
+    establish();
+    const int ep = lastack_epoll_create1(0);
+    epoll_event e{};
+    e.events = EPOLLIN;
+    ASSERT_EQ(lastack_epoll_ctl(ep, EPOLL_CTL_ADD, client_fd, &e), 0);
+    at(server);
+    ASSERT_EQ(lastack_send(server_fd, "abc", 3, 0), 3);
+    advance(1s);
+    at(client);
+    pollfd p{ep, POLLIN, 0};
+    EXPECT_EQ(lastack_poll(&p, 1, 0), 1);
+    epoll_event got{};
+    ASSERT_EQ(lastack_epoll_wait(ep, &got, 1, 0), 1);
+    ASSERT_EQ(lastack_recv(client_fd, text, sizeof text, 0), 3);
+    EXPECT_EQ(lastack_poll(&p, 1, 0), 0);
+    EXPECT_EQ(lastack_epoll_wait(ep, &got, 1, 0), 0);
+}
+
 }  // namespace
 }  // namespace lastack::test
