@@ -191,8 +191,8 @@ struct tcb {
 
 struct syn_record {
     flow::key4 key{};
-    std::uint64_t hash = 0;
     seq32 iss;
+    std::uint64_t hash = 0;
     seq32 irs;
     std::uint32_t ts_recent = 0;
     std::uint32_t ts_offset = 0;
