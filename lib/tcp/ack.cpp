@@ -13,6 +13,9 @@ void engine::acknowledge(tcb& c, const wire::tcp_segment& s, const teardown::ver
     const std::int32_t advance = distance(c.snd_una, s.ack);
     const bool sack_news = c.sack && s.options.sack_count > 0 && take_sack(c, s);
     const std::uint32_t window_before = c.snd_wnd;
+    if (advance >= 0) {
+        c.soft_error = 0;  // as Linux: also an ACK of nothing new has come all the way
+    }
     if (advance > 0) {
         // SYN and FIN occupy sequence space but not the send queue.
         const std::uint32_t controls = (v.acks_syn ? 1u : 0u) + (v.acks_fin ? 1u : 0u);
@@ -50,7 +53,6 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) 
     forget_records_acknowledged(c);
     c.retries = 0;
     c.backoff = 0;
-    c.soft_error = 0;
     c.window_shut = false;
     if (c.loss != npos) {
         losses_[c.loss].sacked.acknowledge(c.snd_una);

@@ -185,7 +185,8 @@ void engine::watch_memory() {
 void engine::sweep() {
     const std::uint32_t end = sweep_left_ - std::min(sweep_left_, sweep_slice);
     for (; sweep_left_ > end; --sweep_left_) {
-        tcb& c = tcbs_[sweep_left_ - 1];
+        sweep_at_ = (sweep_at_ == 0 ? tcbs_.capacity() : sweep_at_) - 1;
+        tcb& c = tcbs_[sweep_at_];
         if (c.st == state::closed) {
             continue;
         }

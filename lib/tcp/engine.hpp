@@ -602,6 +602,7 @@ class engine {
     std::uint32_t data_mbufs_ = 0;
     std::uint32_t turns_ = 0;
     std::uint32_t sweep_left_ = 0;  // connections that the running pass has still to look at
+    std::uint32_t sweep_at_ = 0;    // above the next; a pass begun anew goes on from there
     bool sweep_writable_ = false;   // a writer waits for memory, not for an ACK
     bool stopping_ = false;
 };

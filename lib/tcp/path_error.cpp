@@ -50,6 +50,9 @@ void engine::neighbour_failed(const flow::key4& key) {
         return;
     }
     tcb& c = tcbs_[live];
+    if (c.snd_una == c.snd_nxt) {
+        return;  // a probe or an ACK: on Linux the error would be outside the window
+    }
     c.soft_error = 1;
     if (c.st == state::syn_sent) {
         apply(c, event::unreachable);

@@ -273,5 +273,28 @@ TEST(memory, a_writer_is_woken_as_soon_as_a_write_would_be_taken) {
     }
 }
 
+// Refused writes begin the pass over all connections anew, which must not keep it from the first.
+TEST(memory, a_writer_is_woken_whatever_others_are_refused_meanwhile) {
+    scenario_options o = tight();
+    o.settings.connections = 8192;
+    checked_scenario s{o};
+    remote& r = s.make_established();
+    remote& q = s.make_established();
+    auto hoard = take_all(s.pools().data, 512 / 8);  // none to spare, and no refusal by pressure
+    for (int i = 0; i < 40; ++i) {
+        s.turn();
+    }
+    s.events(r.id);
+    EXPECT_EQ(s.send(r.id, "hello"), 0u);
+    for (int i = 0; i < 100; ++i) {
+        EXPECT_EQ(s.send(q.id, "hello"), 0u);
+        s.turn();
+    }
+    EXPECT_EQ(s.events(r.id), "writable");
+    for (rte_mbuf* m : hoard) {
+        rte_pktmbuf_free(m);
+    }
+}
+
 }  // namespace
 }  // namespace lastack::test
