@@ -4,6 +4,7 @@ and an ear on the wire between both. Every wait is for a condition."""
 import collections
 import contextlib
 import errno
+import itertools
 import json
 import os
 import socket
@@ -13,6 +14,9 @@ import lab
 
 IPV4 = "net.ipv4."
 FLAGS = "FSRP.U"  # as tcpdump prints them, from the lowest bit
+# No port comes twice unless a test asks for it, or a SYN might open again what lies in TIME_WAIT; the kernel chooses its
+# own ports above.
+source_ports = itertools.count(10000)
 Segment = collections.namedtuple("Segment", "time from_stack port flags ttl packet")
 
 
@@ -51,7 +55,10 @@ def counted(application, name):
 
 
 def wait_for(application, name, n=1):
-    lab.wait_until(lambda: counted(application, name) >= n, 30, f"{name} is {n}")
+    try:
+        lab.wait_until(lambda: counted(application, name) >= n, 30, f"{name} is {n}")
+    except AssertionError as e:
+        raise AssertionError(f"{e}; counted was\n{ctl(application, 'nstat', '-a')}") from None
 
 
 def wait_for_outcome(application, outcome, n=1):
@@ -73,13 +80,13 @@ def kernel_counted(name):
     return json.loads(lab.run("nstat", "-asz", "--json", name).stdout)["kernel"][name]
 
 
-def open_connection(receive_buffer=None, port=7, source_port=0):
+def open_connection(receive_buffer=None, port=7, source_port=None):
     s = socket.socket()
     if receive_buffer:
         s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     s.settimeout(20)
-    s.bind((lab.KERNEL, source_port))
+    s.bind((lab.KERNEL, source_port or next(source_ports)))
     s.connect((lab.STACK, port))
     return s
 
