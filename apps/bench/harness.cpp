@@ -2,6 +2,8 @@
 #include "harness.hpp"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -202,6 +204,34 @@ void add_common_options(CLI::App& app, load& l) {
     app.add_flag("--json", l.json, "Print one JSON object");
 }
 
+// The complaint about a word that this wire would not heed; empty when there is none.
+std::string unheeded(const CLI::App& app, const load& l, bool eal_words) {
+    const auto complaint = [&](const std::string& word) {
+        return "'" + word + "' has no effect with --wire " + l.wire + "; leave it out";
+    };
+    if (l.wire != "null") {
+        if (app.count("--huge") != 0) {
+            return complaint("--huge") + " (EAL's own --no-huge goes before a --)";
+        }
+        const bool other = app.count("--interface") != 0 && l.wire != "af_packet";
+        return other ? complaint("--interface") : "";
+    }
+    if (eal_words) {
+        return complaint("--") + " with what is before it";
+    }
+    constexpr std::array<std::string_view, 10> heeded{
+        "--wire", "--runs", "--at-once",     "--client-addresses", "--time-wait",
+        "--huge", "--json", "--connections", "--request-octets",   "--reply-octets"};
+    for (const CLI::Option* o : app.get_options()) {
+        const auto name = o->get_name();
+        const bool both = name == "--role" && l.here == role::both;
+        if (o->count() != 0 && !both && std::ranges::find(heeded, name) == heeded.end()) {
+            return complaint(name);
+        }
+    }
+    return {};
+}
+
 int print_null(const subject& what, load& l) {
     if (!what.without_peer) {
         return refuse(what.name, "--wire null is for cps only");
@@ -226,6 +256,10 @@ int run_subject(const subject& what, int argc, const char* const* argv) {
     auto options = shared.parse(argc, argv);
     if (!options) {
         return options.error();
+    }
+    const bool eal_words = std::find(argv, argv + argc, std::string_view("--")) != argv + argc;
+    if (const auto complaint = unheeded(app, *l, eal_words); !complaint.empty()) {
+        return refuse(what.name, complaint);
     }
     if (l->wire == "null") {
         return print_null(what, *l);

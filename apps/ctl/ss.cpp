@@ -253,6 +253,9 @@ output ss(const ask_function& ask, const ss_options& o) {
     if (!filter) {
         return failure{filter.error()};
     }
+    if (o.summary && !o.filter.empty()) {
+        return failure{std::string("ss -s counts all connections; leave the filter out, or -s")};
+    }
     if (o.summary) {
         return summary(ask, o.json);
     }

@@ -31,6 +31,17 @@ std::string stray_eal_word(const std::vector<std::string>& words, const CLI::App
     return {};
 }
 
+// The first option whose value is the empty string, as from a variable that is not set.
+std::string empty_option(const CLI::App& app) {
+    for (const CLI::Option* option : app.get_options()) {
+        const auto given = option->results();
+        if (std::find(given.begin(), given.end(), "") != given.end()) {
+            return option->get_name();
+        }
+    }
+    return {};
+}
+
 // A command line with EAL's words in it. What follows a blank in the name is a subcommand, which
 // is behind the --.
 std::string command_line(const std::string& name, const std::string& eal, const std::string& own) {
@@ -101,6 +112,10 @@ result<runtime_options, int> app_options::parse(int argc, const char* const* arg
             return failure{app_.exit(e)};  // prints the help
         }
         return failure{complain(program, std::string(e.what()) + " (--help lists all options)")};
+    }
+    if (const auto empty = empty_option(app_); !empty.empty()) {
+        return failure{complain(
+            program, empty + " is given an empty value; name one, or leave " + empty + " out")};
     }
     if (help_settings_) {
         std::fputs(config::help_text().c_str(), stdout);

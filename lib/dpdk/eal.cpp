@@ -65,6 +65,20 @@ constexpr std::array<std::string_view, 39> long_options{"--allow",
                                                         "--vfio-intr",
                                                         "--vmware-tsc-map"};
 
+// The long ones that no word follows.
+constexpr std::array<std::string_view, 14> flags{
+    "--create-uio-dev", "--huge-unlink",       "--huge-worker-stack", "--in-memory",
+    "--legacy-mem",     "--match-allocations", "--no-hpet",           "--no-huge",
+    "--no-pci",         "--no-shconf",         "--no-telemetry",      "--single-file-segments",
+    "--telemetry",      "--vmware-tsc-map"};
+
+// The word after this one is its value.
+bool takes_next(std::string_view word) {
+    return word.starts_with("--") ? word.find('=') == word.npos &&
+                                        std::find(flags.begin(), flags.end(), word) == flags.end()
+                                  : word.size() == 2 && word != "-v";
+}
+
 bool has_any(const std::vector<std::string>& words, std::initializer_list<std::string_view> any) {
     return std::any_of(any.begin(), any.end(),
                        [&](std::string_view option) { return has_option(words, option); });
@@ -240,11 +254,14 @@ std::vector<std::string> tap_interfaces(const std::vector<std::string>& words) {
 
 result<std::vector<std::string>, std::string> eal_arguments(const eal_request& request,
                                                             const machine& m) {
+    bool is_value = false;
     for (const auto& word : request.words) {
-        if (word.starts_with('-') && !is_eal_word(word)) {
+        const bool option = word.starts_with('-');
+        if (option ? !is_eal_word(word) : !is_value) {
             return failure{"'" + word +
                            "' is not an argument of EAL; an application's own go after the --"};
         }
+        is_value = option && takes_next(word);
     }
     std::vector<std::string> words{request.program};
     words.insert(words.end(), request.words.begin(), request.words.end());

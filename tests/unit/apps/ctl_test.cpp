@@ -150,6 +150,8 @@ TEST(ctl_ss, the_summary_is_exact_from_counts_not_from_a_walk) {
     const auto text = text_of(ctl::ss(s.ask(), o));
     EXPECT_NE(text.find("TCP:   9 (estab 2, closed 7, orphaned 1, timewait 7)"), std::string::npos);
     EXPECT_NE(text.find("TIME-WAIT   7\n"), std::string::npos);
+    o.filter = {"state", "time-wait"};
+    EXPECT_FALSE(ctl::ss(s.ask(), o)) << "the filter would be ignored";
 }
 
 class ctl_nstat : public ::testing::Test {

@@ -196,6 +196,8 @@ TEST(app_options, every_bad_word_is_one_line_and_status_2) {
     expect_one_line(run({"--config", "/nonexistent"}), "/nonexistent");
     expect_one_line(run({"--sysctl-file", "/nonexistent"}), "/nonexistent");
     expect_one_line(run({"--driver-config", "/nonexistent"}), "/nonexistent");
+    expect_one_line(run({"--capture", ""}), "--capture is given an empty value");
+    expect_one_line(run({"--gateway="}), "--gateway");
 }
 
 TEST(app_options, help_is_printed_with_status_0) {

@@ -106,6 +106,16 @@ TEST(eal_arguments, a_word_that_eal_does_not_know_is_an_error) {
     }
 }
 
+TEST(eal_arguments, a_word_that_is_no_options_value_is_an_error) {
+    for (const auto& given : {words{"web"}, words{"--no-huge", "web"}, words{"-m", "64", "web"},
+                              words{"-m64", "web"}, words{"--vdev=net_tap0", "web"}}) {
+        const auto made = eal_arguments(asks(given), two_cpus);
+        ASSERT_FALSE(made);
+        EXPECT_NE(made.error().find("'web'"), std::string::npos);
+    }
+    EXPECT_TRUE(eal_arguments(asks({"--vdev", "net_tap0", "--no-huge", "-m", "64"}), two_cpus));
+}
+
 TEST(eal_arguments, a_chosen_file_prefix_stays) {
     EXPECT_FALSE(has(arguments({"--file-prefix", "mine"}), "--file-prefix=lastack-42"));
 }
