@@ -185,10 +185,11 @@ void engine::send_syn(tcb& c) {
 void engine::resend_syn(tcb& c) {
     namespace flags = wire::tcp_flags;
     c.rtt_timing = false;
-    counters_.add(counter::tcp_retrans_segs);
-    counters_.add(counter::syn_retrans);
     const auto answer = static_cast<std::uint8_t>(flags::syn | flags::ack);
-    send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer);
+    if (send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer)) {
+        count_retransmission();
+        counters_.add(counter::syn_retrans);
+    }
 }
 
 // What the peer's SYN offers, joined with what ours offered (RFC 7323 1.3, 2.2, RFC 2018 2).

@@ -398,7 +398,7 @@ void engine::loss_probe_expired(tcb& c) {
         const auto control = static_cast<std::uint8_t>(flags::ack | (c.fin_sent ? flags::fin : 0) |
                                                        (pushes(c, from, tail) ? flags::psh : 0));
         if (send_segment(c, from, tail, control)) {
-            counters_.add(counter::tcp_retrans_segs);
+            count_retransmission();
             c.probing = true;
             c.probe_end = c.snd_nxt;
             c.rtt_timing = false;

@@ -3,6 +3,7 @@
 // deadlines do to them.
 //
 // One class because all of it works on the same pools; one file for each idea:
+//   engine.cpp     making one, its turn, its watch over memory, stopping it
 //   listen.cpp     bound ports, listeners
 //   open.cpp       SYN_RECEIVED records, ISN
 //   connect.cpp    active open
@@ -18,6 +19,7 @@
 //   deadlines.cpp  wheels: RTO, loss probe, persist, delayed ACK, keepalive
 //   close.cpp      apply(): the only writer of a connection's state; TIME_WAIT; freeing
 //   calls.cpp      the application's calls and events
+//   send.cpp       its send(), and the memory that what is sent may take
 //   socket_options.cpp  what it says of a connection, and asks about it
 //   info.cpp       what it may ask of a connection
 //
@@ -51,6 +53,7 @@
 #include "lastack/result.hpp"
 #include "tcp/close_log.hpp"
 #include "tcp/cookie_cache.hpp"
+#include "tcp/engine_config.hpp"
 #include "tcp/record_ends.hpp"
 #include "tcp/tcb.hpp"
 #include "teardown/cap_share.hpp"
@@ -60,48 +63,8 @@
 #include "wire/tcp.hpp"
 
 struct rte_mbuf;
-struct rte_mempool;
 
 namespace lastack::tcp {
-
-struct path {
-    std::uint16_t mtu = 1500;   // octets of IP packet
-    bool dont_fragment = true;  // false: narrower than any MTU worth cutting segments for
-};
-
-// What the engine asks of the stack around it.
-struct host {
-    void* context = nullptr;
-    // Takes over n packets that begin with their IPv4 headers.
-    void (*transmit)(void* context, rte_mbuf** packets, std::uint16_t n) = nullptr;
-    // Source address towards `remote`; the any-address when there is no route.
-    ipv4_address (*source_for)(void* context, ipv4_address remote) = nullptr;
-    bool (*is_local)(void* context, ipv4_address address) = nullptr;
-    path (*path_to)(void* context, ipv4_address remote, instant now) = nullptr;
-    // What is sent to `remote` seems not to arrive: ask the next hop anew (RFC 9293 3.8.3).
-    void (*doubt_path)(void* context, ipv4_address remote) = nullptr;
-    // A believable 'fragmentation needed' (RFC 1191): the router's MTU (0: it does not say) and the
-    // length of the packet it quotes. True when the path became narrower.
-    bool (*narrow_path)(void* context, ipv4_address remote, std::uint16_t mtu,
-                        std::uint16_t quoted_length, instant now) = nullptr;
-};
-
-struct engine_config {
-    config::settings settings;
-    rte_mempool* data_pool = nullptr;
-    rte_mempool* control_pool = nullptr;
-    rte_mempool* indirect_pool = nullptr;
-    bool multi_segment_tx = false;
-    bool checksum_tx = false;  // the port computes TCP checksums
-    page_size pages = page_size::huge;
-    std::array<std::uint64_t, 2> secret{};
-    // None where every tuple's answers come here; else connect() takes a port whose answers do.
-    const flow::flow_owner* owners = nullptr;
-    unsigned worker = 0;
-    std::vector<ipv4_address> addresses;  // the stack's own
-    teardown::cap_place caps{};           // of the stacks that share the process's caps
-    host around;
-};
 
 // A received segment on its way through the engine.
 struct arrival {
@@ -420,6 +383,12 @@ class engine {
     // emit.cpp
     bool send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t flags);
     bool send_control(tcb& c, seq32 seq, std::uint8_t flags);
+    // Takes one of the segments counted as sent out of that count (RFC 4022: tcpOutSegs is
+    // without retransmissions; as on Linux those of a SYN-ACK are in both).
+    void count_retransmission() {
+        counters_.add(counter::tcp_retrans_segs);
+        counters_.add(counter::tcp_out_segs, ~std::uint64_t{0});
+    }
     bool send_ack(tcb& c);
     [[gnu::cold]] void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
     [[gnu::cold]] void send_challenge_ack(tcb& c);

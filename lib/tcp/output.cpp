@@ -268,7 +268,7 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
     if (n > 0) {
         c.last_sent_data = now_tick_;
     }
-    counters_.add(counter::tcp_retrans_segs);
+    count_retransmission();
     if (c.recovery == recovery_state::recovery) {
         counters_.add(counter::fast_retrans);
     }

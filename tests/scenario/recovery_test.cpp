@@ -82,6 +82,7 @@ TEST(recovery, sack_brings_only_what_is_missing) {
     EXPECT_EQ(r.heard(), "");
     EXPECT_EQ(s.count(counter::timeouts), 0u);
     EXPECT_EQ(s.count(counter::tcp_retrans_segs), 2u);
+    EXPECT_EQ(s.count(counter::tcp_out_segs), 1u + 10u) << "a SYN-ACK, and ten of text";
 }
 
 TEST(recovery, the_window_is_halved_once_an_episode) {
