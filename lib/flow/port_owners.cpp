@@ -7,9 +7,10 @@ namespace lastack::flow {
 
 result<port_owners, std::string> port_owners::make(std::span<const ipv4_address> addresses,
                                                    page_size preference) {
-    auto rows = fixed_array<row>::make(addresses.size() * ports, preference);
-    if (!rows.ok()) {
-        return failure{"counts of local ports: " + rows.error()};
+    auto counts =
+        fixed_array<std::uint32_t>::make(kinds.size() * addresses.size() * ports, preference);
+    if (!counts.ok()) {
+        return failure{"counts of local ports: " + counts.error()};
     }
     port_owners made;
     made.address_count_ = addresses.size();
@@ -18,33 +19,35 @@ result<port_owners, std::string> port_owners::make(std::span<const ipv4_address>
     for (std::uint32_t slot = 0; slot < addresses.size(); ++slot) {
         made.places_[made.place_of(addresses[slot])] = {addresses[slot], slot, true};
     }
-    made.rows_ = std::move(rows).value();
+    made.counts_ = std::move(counts).value();
     return made;
 }
 
-port_owners::row port_owners::sum(ipv4_address local, std::uint16_t port) const {
+std::uint64_t port_owners::count_of_kind(std::size_t kind, ipv4_address local,
+                                         std::uint16_t port) const {
+    const std::uint32_t* const of_port = &counts_[kind * address_count_ * ports + port];
     if (!local.is_any()) {
-        return row_of(slot_of(local), port);
+        return of_port[slot_of(local) * ports];
     }
-    row all{};
+    std::uint64_t all = 0;
     for (std::size_t slot = 0; slot < address_count_; ++slot) {
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            all[i] += row_of(slot, port)[i];
-        }
+        all += of_port[slot * ports];
     }
     return all;
 }
 
 std::uint64_t port_owners::count(ipv4_address local, std::uint16_t port) const {
-    const row all = sum(local, port);
-    return std::uint64_t{all[0]} + all[1] + all[2] + all[3];
+    std::uint64_t all = 0;
+    for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+        all += count_of_kind(kind, local, port);
+    }
+    return all;
 }
 
 bool port_owners::allow(ipv4_address local, std::uint16_t port, port_sharing mine) const {
-    const row all = sum(local, port);
-    for (const port_sharing theirs : {port_sharing{false, false}, port_sharing{true, false},
-                                      port_sharing{false, true}, port_sharing{true, true}}) {
-        if (all[index_of(theirs)] != 0 && !may_share(mine, theirs, false)) {
+    for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+        if (in_all_[kind] != 0 && !may_share(mine, kinds[kind], false) &&
+            count_of_kind(kind, local, port) != 0) {
             return false;
         }
     }

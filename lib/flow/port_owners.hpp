@@ -3,14 +3,15 @@
 // what they said of sharing it. bind() asks (R56), and with tens of millions of records it cannot
 // go and look.
 //
-// Model. For each local address of the stack an array of 65536 rows; a row has a count for each of
-// the four kinds of holder: with SO_REUSEADDR or not, with SO_REUSEPORT or not. A connection is
-// counted from its tcb to its end, a record from entering to leaving, so the counts are exact.
+// Model. There are four kinds of holder: with SO_REUSEADDR or not, with SO_REUSEPORT or not. For
+// each kind and local address of the stack there is an array of 65536 counts; and for each kind how
+// many there are in all, so that who asks reads no array of a kind that nobody is of. A connection
+// is counted from its tcb to its end, a record from entering to leaving, so the counts are exact.
 // What listens or is only bound is not counted here: there are few of those, and the asker has them
 // in a list.
 //
-// Cost: one addition on one cache line when a connection or record comes or goes. Memory: 1 MiB for
-// each local address.
+// Cost: one addition on one cache line, which 16 ports share, when a connection or record comes or
+// goes. Memory: 1 MiB for each local address.
 #pragma once
 
 #include <array>
@@ -47,10 +48,12 @@ class port_owners {
 
     // Precondition: the address is one of those. Each enter() has its leave().
     void enter(ipv4_address local, std::uint16_t port, port_sharing s) {
-        ++row_of(slot_of(local), port)[index_of(s)];
+        ++count_of(index_of(s), slot_of(local), port);
+        ++in_all_[index_of(s)];
     }
     void leave(ipv4_address local, std::uint16_t port, port_sharing s) {
-        --row_of(slot_of(local), port)[index_of(s)];
+        --count_of(index_of(s), slot_of(local), port);
+        --in_all_[index_of(s)];
     }
     // How many hold the port at this address; the any-address: at all of them.
     std::uint64_t count(ipv4_address local, std::uint16_t port) const;
@@ -58,17 +61,19 @@ class port_owners {
     bool allow(ipv4_address local, std::uint16_t port, port_sharing mine) const;
 
   private:
-    using row = std::array<std::uint32_t, 4>;
-    static constexpr std::size_t ports = 65536;
+    // Of an array: a line more than there are ports, or one port's counts at many addresses would
+    // all share a few sets of the cache.
+    static constexpr std::size_t ports = 65536 + 16;
+    static constexpr std::array<port_sharing, 4> kinds{
+        port_sharing{false, false}, {true, false}, {false, true}, {true, true}};
 
     static constexpr std::size_t index_of(port_sharing s) {
         return (s.addr ? 1u : 0u) + (s.port ? 2u : 0u);
     }
-    row& row_of(std::size_t slot, std::uint16_t port) { return rows_[slot * ports + port]; }
-    const row& row_of(std::size_t slot, std::uint16_t port) const {
-        return rows_[slot * ports + port];
+    std::uint32_t& count_of(std::size_t kind, std::size_t slot, std::uint16_t port) {
+        return counts_[(kind * address_count_ + slot) * ports + port];
     }
-    row sum(ipv4_address local, std::uint16_t port) const;
+    std::uint64_t count_of_kind(std::size_t kind, ipv4_address local, std::uint16_t port) const;
 
     // Which array an address has, in a hash table at most half full: a stack may have hundreds.
     struct place {
@@ -92,7 +97,8 @@ class port_owners {
     std::vector<place> places_;
     unsigned places_shift_ = 0;
     std::size_t address_count_ = 0;
-    fixed_array<row> rows_;
+    fixed_array<std::uint32_t> counts_;
+    std::array<std::uint64_t, kinds.size()> in_all_{};
 };
 
 }  // namespace lastack::flow

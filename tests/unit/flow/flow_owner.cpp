@@ -45,6 +45,27 @@ TEST(flow_owner, takes_the_low_bits_of_the_hash_to_the_table) {
     EXPECT_EQ(owner.owner_of_hash(0xfffffffeu), 5u);
 }
 
+TEST(flow_owner, finds_the_same_owner_with_and_without_products) {
+    std::mt19937 random(1);
+    for (const std::size_t entries : {1u, 2u, 128u, 512u, 65536u}) {
+        std::array<std::uint8_t, flow_owner::key_bytes> key;
+        std::generate(key.begin(), key.end(), [&] { return static_cast<std::uint8_t>(random()); });
+        std::vector<std::uint16_t> table(entries);
+        std::generate(table.begin(), table.end(),
+                      [&] { return static_cast<std::uint16_t>(random()); });
+        const flow_owner by_octets(key, table, false);
+        const flow_owner best(key, table);
+        for (int i = 0; i < 10'000; ++i) {
+            const key4 k{{static_cast<std::uint32_t>(random())},
+                         {static_cast<std::uint32_t>(random())},
+                         static_cast<std::uint16_t>(random()),
+                         static_cast<std::uint16_t>(random())};
+            ASSERT_EQ(by_octets.owner_of(k), by_octets.owner_of_hash(by_octets.hash(k)));
+            ASSERT_EQ(best.owner_of(k), by_octets.owner_of(k)) << entries;
+        }
+    }
+}
+
 TEST(flow_owner, spreads_the_ports_of_one_host_evenly_whatever_the_number_of_workers) {
     std::mt19937 random(1);
     std::array<std::uint8_t, flow_owner::key_bytes> key;
