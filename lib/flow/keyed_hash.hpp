@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// SipHash-1-3 under a secret key: the hash of what leaves the process.
+// SipHash-1-3 under a secret key.
 //
-// It is the F() of RFC 6528 (ISN), RFC 7323 5.4 (timestamp offset) and RFC 6056 (local ports), each
-// under a key of its own; and where a processor has nothing cheaper, it chooses the tables' buckets
-// and tags (flow/table_hash.hpp), so that nobody who lacks the key can choose collisions. The forms
-// here hash exactly the bytes of a key as it lies in a little-endian machine's memory; lengths are
+// It is the F() of RFC 6056 (local ports); and where a processor has nothing cheaper, that of RFC
+// 6528 (ISN) and RFC 7323 5.4 (timestamp offset) and what chooses the tables' buckets and tags
+// (flow/table_hash.hpp), so that nobody who lacks the key can choose collisions. The forms here
+// hash exactly the bytes of a key as it lies in a little-endian machine's memory; lengths are
 // constants, so nothing loops and all lives in registers.
 #pragma once
 

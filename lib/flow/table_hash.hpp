@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The keyed hash that chooses buckets and tags: what every frame and every table operation pays.
+// Keyed hashes by rounds of AES, for processors that have an instruction for one.
 //
-// Four rounds of AES under a secret: a key's octets are added to one round key, and each round adds
-// another, all of them independent. Over four rounds no difference of two inputs becomes a given
-// difference of outputs with more than 2^-113 (Keliher and Sui, 2007). Buckets and tags are parts
-// of the output, for which that is no proof; but what a peer could learn from is only which
-// listener of an SO_REUSEPORT group answers it, and when, so that who lacks the secret has no way
-// known to us to choose keys that share a bucket. A longer key goes through the four rounds 16
-// octets at a time, each added to what came out before (a CBC-MAC, which is safe where, as here,
-// every input is equally long). Whatever does leave the process (ISN, timestamp offsets, ports) is
-// SipHash's, flow/keyed_hash.hpp.
+//   table_hash     4 rounds: chooses buckets and tags, what every frame and every table operation
+//                  pays
+//   sequence_hash  10 rounds: of what leaves the process, the F() of RFC 6528 (ISN) and RFC 7323
+//                  5.4 (timestamp offset), two a connection
+//
+// A key's octets are added to one round key, and each round adds another, all of them independent.
+//
+// Over four rounds no difference of two inputs becomes a given difference of outputs with more than
+// 2^-113 (Keliher and Sui, 2007). Buckets and tags are parts of the output, for which that is no
+// proof; but what a peer could learn from is only which listener of an SO_REUSEPORT group answers
+// it, and when, so that who lacks the secret has no way known to us to choose keys that share a
+// bucket. Ten rounds are what AES-128 has, a pseudorandom permutation by all that is known, also to
+// whom is told the outputs: here parts of them, of inputs that differ. A longer key goes through
+// the rounds 16 octets at a time, each added to what came out before (a CBC-MAC, which is safe
+// where, as here, every input is equally long).
 //
 // The instruction is no part of x86-64-v2, so it is written out where the compiler may not choose
 // it; which processor has it is asked once, and the branch that remembers is foreseen. Processors
-// that lack it, and those of other kinds, hash by SipHash.
+// that lack it, and those of other kinds, hash by SipHash (flow/keyed_hash.hpp).
 #pragma once
 
 #include <cstddef>
@@ -32,7 +38,8 @@
 
 namespace lastack::flow {
 
-class table_hash {
+template <std::size_t rounds>
+class aes_hash {
   public:
     enum class method : std::uint8_t { aes, siphash };
 
@@ -46,7 +53,7 @@ class table_hash {
     }
 
     // Precondition: this processor can do what `by` says.
-    table_hash(std::uint64_t k0, std::uint64_t k1, method by = best_here())
+    aes_hash(std::uint64_t k0, std::uint64_t k1, method by = best_here())
         : siphash_(k0, k1), by_(by) {
 #ifdef __x86_64__
         for (std::size_t i = 0; i <= rounds; ++i) {
@@ -81,8 +88,6 @@ class table_hash {
     }
 
 #ifdef __x86_64__
-    static constexpr std::size_t rounds = 4;
-
     static __m128i block(std::uint64_t low, std::uint64_t high) {
         return _mm_set_epi64x(static_cast<long long>(high), static_cast<long long>(low));
     }
@@ -115,5 +120,8 @@ class table_hash {
     keyed_hash siphash_;
     method by_;
 };
+
+using table_hash = aes_hash<4>;
+using sequence_hash = aes_hash<10>;
 
 }  // namespace lastack::flow

@@ -79,7 +79,7 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     e->time_wait_->expect_length(seconds{s.tcp_fin_timeout});
     e->listeners_ = std::make_unique<listener[]>(s.listeners);
     e->hash_ = derived_hash<flow::table_hash>(config.secret, 1);
-    e->isn_hash_ = derived_hash(config.secret, 2);
+    e->isn_hash_ = derived_hash<flow::sequence_hash>(config.secret, 2);
     e->wheel_.emplace(e->tcb_timers_, now.to_tick());
     e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());
     e->challenge_second_ = now.to_tick() - 1000;

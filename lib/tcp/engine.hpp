@@ -43,7 +43,6 @@
 #include "flow/connection_table.hpp"
 #include "flow/flow_owner.hpp"
 #include "flow/key.hpp"
-#include "flow/keyed_hash.hpp"
 #include "flow/port_ledger.hpp"
 #include "flow/port_owners.hpp"
 #include "flow/table_hash.hpp"
@@ -512,8 +511,8 @@ class engine {
     index_pool<reassembly> reassemblies_;
     index_pool<loss_record> losses_;
     index_pool<record_ends> records_;
-    flow::table_hash hash_{0, 0};      // of what never leaves the process
-    flow::keyed_hash isn_hash_{0, 0};  // of what does
+    flow::table_hash hash_{0, 0};         // of what never leaves the process
+    flow::sequence_hash isn_hash_{0, 0};  // of what does
     cookie_cache cookies_;
     flow::connection_table connections_;
     flow::connection_table fin_wait_2_waiters_;  // sockets that await the end of a record

@@ -170,7 +170,7 @@ std::uint16_t engine::syn_window(std::uint32_t memory) {
 // R49: a handshake that failed gives the parked TIME_WAIT record back; one that completed ends it.
 // (It may have run out meanwhile.)
 void engine::settle_parked(const syn_record& r, bool completed) {
-    const auto slot = r.reopened ? time_wait_->find(r.hash, r.key) : flow::time_wait_slot{};
+    const auto slot = time_wait_->find(r.hash, r.key);
     if (!slot) {
         return;
     }
@@ -195,7 +195,9 @@ void engine::retire_syn_record(std::uint32_t index) {
 void engine::drop_syn_record(std::uint32_t index) {
     const syn_record& r = syns_[index];
     connections_.erase(r.hash, index | syn_bit);
-    settle_parked(r, false);
+    if (r.reopened) {
+        settle_parked(r, false);
+    }
     retire_syn_record(index);
     port_changed(r.key);
 }
@@ -407,7 +409,9 @@ void engine::establish(arrival& a, std::uint32_t index, const teardown::verdict&
     sockets_[s].connection = n;
     sockets_[s].listener = r.listener;
     connections_.replace(r.hash, index | syn_bit, n);
-    settle_parked(r, true);
+    if (r.reopened) {
+        settle_parked(r, true);
+    }
     retire_syn_record(index);
     set_state(c, state::syn_received);
     accept_segment(a, n, v);

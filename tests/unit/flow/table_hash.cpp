@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// The tables' hash: its rounds against AES as FIPS 197 writes it, and both its methods against what
-// the tables need of a hash: that buckets and tags fill evenly however regular the keys are, that
-// each bit of a key moves half of the hash, and that a secret decides it.
+// The tables' hash, and that of sequence numbers: their rounds against AES as FIPS 197 writes it;
+// and both methods against what the tables need of a hash: that buckets and tags fill evenly
+// however regular the keys are, that each bit of a key moves half of the hash, and that a secret
+// decides it.
 #include "flow/table_hash.hpp"
 
 #include <gtest/gtest.h>
@@ -73,7 +74,7 @@ octets octets_of(std::uint64_t low, std::uint64_t high) {
 }
 
 template <class Key>
-std::uint64_t slow_hash(std::uint64_t k0, std::uint64_t k1, const Key& key) {
+std::uint64_t slow_hash(std::uint64_t rounds, std::uint64_t k0, std::uint64_t k1, const Key& key) {
     const keyed_hash secret(k0, k1);
     std::vector<std::uint8_t> in(sizeof key);
     std::memcpy(in.data(), &key, sizeof key);
@@ -83,7 +84,7 @@ std::uint64_t slow_hash(std::uint64_t k0, std::uint64_t k1, const Key& key) {
         for (std::size_t i = 0; i < 16; ++i) {
             state[i] ^= in[at + i];
         }
-        for (std::uint64_t round = 1; round <= 4; ++round) {
+        for (std::uint64_t round = 1; round <= rounds; ++round) {
             state = aes_round(state, octets_of(secret(round, 0), secret(round, 1)));
         }
     }
@@ -185,20 +186,29 @@ TEST(table_hash, the_slow_round_gives_the_published_vector_of_the_instruction) {
               octets_of(0x8b104b58ded7e595, 0xa8311c2f9fdba3c5));
 }
 
-TEST(table_hash, is_four_rounds_of_aes_for_each_sixteen_octets_where_the_processor_has_them) {
-    if (table_hash::best_here() != table_hash::method::aes) {
+template <class Hash>
+void expect_rounds_of_aes(std::uint64_t rounds) {
+    if (Hash::best_here() != Hash::method::aes) {
         GTEST_SKIP() << "this processor has no AES instructions";
     }
     std::mt19937_64 random(1);
     for (int n = 0; n < 500; ++n) {
         const std::uint64_t a = random();
         const std::uint64_t b = random();
-        const table_hash hash(a, b);
+        const Hash hash(a, b);
         const auto four = random_key<key4>(random);
-        ASSERT_EQ(hash(four), slow_hash(a, b, four));
+        ASSERT_EQ(hash(four), slow_hash(rounds, a, b, four));
         const auto six = random_key<key6>(random);
-        ASSERT_EQ(hash(six), slow_hash(a, b, six));
+        ASSERT_EQ(hash(six), slow_hash(rounds, a, b, six));
     }
+}
+
+TEST(table_hash, is_four_rounds_of_aes_for_each_sixteen_octets_where_the_processor_has_them) {
+    expect_rounds_of_aes<table_hash>(4);
+}
+
+TEST(sequence_hash, is_ten) {  // R74
+    expect_rounds_of_aes<sequence_hash>(10);
 }
 
 TEST(table_hash, is_siphash_elsewhere) {
