@@ -91,8 +91,10 @@ void client_base::keep_other_end(const lastack::stack::core* server) {
 void client_base::open(local_stack& s) {
     const std::uint32_t index = free_.back();
     const auto key = tuples_.next();
-    const auto id = s.connect({key.remote, key.remote_port},
-                              {lastack::endpoint{key.local, key.local_port}, index});
+    lastack::connect_options how;
+    how.user = index;
+    how.local.emplace(key.local, key.local_port);
+    const auto id = s.connect({key.remote, key.remote_port}, how);
     if (!id) {
         // In use: the next one is tried. Anything else is a failure.
         const bool not_this_one = id.error() == lastack::call_error::address_in_use ||

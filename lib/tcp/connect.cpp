@@ -58,18 +58,19 @@ void engine::inherit_from_time_wait(tcb& c) {
 }
 
 // The 4-tuple of a connection to `remote`: the port that was asked for, if it may be bound, or one
-// that is free towards this destination (R56, R57).
-result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
-                                                    const connect_options& o) {
+// that is free towards this destination (R56, R57). Into `key`, whose parts are soon read as they
+// are written; as a value it would be copied in wider loads, which wait for the narrow stores.
+std::optional<call_error> engine::choose_tuple(const endpoint& remote, const connect_options& o,
+                                               flow::key4& key) {
     const listener* const bound = o.bound ? alive(*o.bound) : nullptr;
     if (o.bound && bound == nullptr) {
-        return failure{call_error::stale_handle};
+        return call_error::stale_handle;
     }
     const bool v4 = remote.address.is_v4() && (!o.local || o.local->address.is_v4());
     if (!v4 || remote.port == 0 || remote.address.is_any() || remote.address.v4().is_multicast() ||
         remote.address.v4().is_limited_broadcast() || (bound != nullptr && bound->listening) ||
         !is_valid(o.connection)) {
-        return failure{call_error::invalid_argument};
+        return call_error::invalid_argument;
     }
     ipv4_address asked{};
     std::uint16_t port = 0;
@@ -81,15 +82,17 @@ result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
         port = o.local->port;
     }
     const host& h = config_.around;
-    flow::key4 key{remote.address.v4(), {}, remote.port, port};
+    key.remote = remote.address.v4();
+    key.remote_port = remote.port;
+    key.local_port = port;
     key.local = h.source_for(h.context, key.remote);
     if (key.local.is_any()) {
-        return failure{call_error::host_unreachable};
+        return call_error::host_unreachable;
     }
     if (!asked.is_any()) {
         key.local = asked;
         if (!h.is_local(h.context, key.local)) {
-            return failure{call_error::address_not_available};
+            return call_error::address_not_available;
         }
     }
     if (port == 0) {
@@ -98,33 +101,32 @@ result<flow::key4, call_error> engine::choose_tuple(const endpoint& remote,
             return answers_come_here(key) ? port_state_of(key) : flow::port_state::foreign;
         });
         if (!chosen) {
-            return failure{call_error::address_not_available};
+            return call_error::address_not_available;
         }
         key.local_port = *chosen;
-        return key;
+        return std::nullopt;
     }
     if (!answers_come_here(key)) {
-        return failure{call_error::address_not_available};
+        return call_error::address_not_available;
     }
     if (bound == nullptr &&
         !may_bind(asked, port, {o.port.reuse_addr, o.port.reuse_port}, nullptr)) {
-        return failure{call_error::address_in_use};
+        return call_error::address_in_use;
     }
     if (port_state_of(key, true) == flow::port_state::taken) {
-        return failure{call_error::address_not_available};
+        return call_error::address_not_available;
     }
-    return key;
+    return std::nullopt;
 }
 
 result<conn_id, call_error> engine::connect(const endpoint& remote, const connect_options& o) {
     if (stopping_ || refuse_open_under_pressure()) {
         return failure{call_error::no_memory};
     }
-    const auto tuple = choose_tuple(remote, o);
-    if (!tuple) {
-        return failure{tuple.error()};
+    flow::key4 key;
+    if (const auto error = choose_tuple(remote, o, key)) {
+        return failure{*error};
     }
-    const flow::key4 key = *tuple;
     const flow::port_sharing sharing =
         o.bound ? alive(*o.bound)->sharing
                 : flow::port_sharing{o.port.reuse_addr, o.port.reuse_port};

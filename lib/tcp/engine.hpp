@@ -297,7 +297,8 @@ class engine {
     void take_syn_options(tcb& c, const wire::tcp_segment& s);
     // `bound`: the port was asked for, so neither sysctl nor age is (R55).
     flow::port_state port_state_of(const flow::key4& key, bool bound = false) const;
-    result<flow::key4, call_error> choose_tuple(const endpoint& remote, const connect_options& o);
+    std::optional<call_error> choose_tuple(const endpoint& remote, const connect_options& o,
+                                           flow::key4& key);
     // Something has let go of the tuple, or it has entered TIME_WAIT: connect() may want it.
     void port_changed(const flow::key4& key);
     void inherit_from_time_wait(tcb& c);
