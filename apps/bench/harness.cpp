@@ -210,6 +210,9 @@ std::string unheeded(const CLI::App& app, const load& l, bool eal_words) {
         return "'" + word + "' has no effect with --wire " + l.wire + "; leave it out";
     };
     if (l.wire != "null") {
+        if (app.count("--seconds") != 0 && l.connections != 0) {
+            return "--seconds has no effect with --connections; leave one of them out";
+        }
         if (app.count("--huge") != 0) {
             return complaint("--huge") + " (EAL's own --no-huge goes before a --)";
         }
@@ -233,9 +236,6 @@ std::string unheeded(const CLI::App& app, const load& l, bool eal_words) {
 }
 
 int print_null(const subject& what, load& l) {
-    if (!what.without_peer) {
-        return refuse(what.name, "--wire null is for cps only");
-    }
     set_up_null(l);
     const auto runs = run_null(l);
     if (!runs) {
@@ -256,6 +256,9 @@ int run_subject(const subject& what, int argc, const char* const* argv) {
     auto options = shared.parse(argc, argv);
     if (!options) {
         return options.error();
+    }
+    if (l->wire == "null" && !what.without_peer) {
+        return refuse(what.name, "--wire null is for cps only");
     }
     const bool eal_words = std::find(argv, argv + argc, std::string_view("--")) != argv + argc;
     if (const auto complaint = unheeded(app, *l, eal_words); !complaint.empty()) {

@@ -70,7 +70,10 @@ int main(int argc, char** argv) {
             return bench::run_subject(s, argc - 1, rest.data());
         }
     }
-    if (!words.empty() && words.front() == "cores") {
+    if (command != words.end() && *command == "cores") {
+        if (separator != words.end()) {
+            return refuse("cores takes no arguments of EAL");
+        }
         return bench::run_cores(argc - 1, argv + 1);
     }
     std::vector<std::string> eal;

@@ -261,7 +261,13 @@ result<std::vector<std::string>, std::string> eal_arguments(const eal_request& r
             return failure{"'" + word +
                            "' is not an argument of EAL; an application's own go after the --"};
         }
+        if (option && is_value) {
+            return failure{"EAL's option before '" + word + "' lacks its value"};
+        }
         is_value = option && takes_next(word);
+    }
+    if (is_value) {
+        return failure{"EAL's option '" + request.words.back() + "' lacks its value"};
     }
     std::vector<std::string> words{request.program};
     words.insert(words.end(), request.words.begin(), request.words.end());

@@ -25,6 +25,9 @@ result<port_owners, std::string> port_owners::make(std::span<const ipv4_address>
 
 std::uint64_t port_owners::count_of_kind(std::size_t kind, ipv4_address local,
                                          std::uint16_t port) const {
+    if (in_all_[kind] == 0) {
+        return 0;
+    }
     const std::uint32_t* const of_port = &counts_[kind * address_count_ * ports + port];
     if (!local.is_any()) {
         return of_port[slot_of(local) * ports];
@@ -46,8 +49,7 @@ std::uint64_t port_owners::count(ipv4_address local, std::uint16_t port) const {
 
 bool port_owners::allow(ipv4_address local, std::uint16_t port, port_sharing mine) const {
     for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
-        if (in_all_[kind] != 0 && !may_share(mine, kinds[kind], false) &&
-            count_of_kind(kind, local, port) != 0) {
+        if (!may_share(mine, kinds[kind], false) && count_of_kind(kind, local, port) != 0) {
             return false;
         }
     }

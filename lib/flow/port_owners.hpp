@@ -10,8 +10,8 @@
 // What listens or is only bound is not counted here: there are few of those, and the asker has them
 // in a list.
 //
-// Cost: one addition on one cache line, which 16 ports share, when a connection or record comes or
-// goes. Memory: 1 MiB for each local address.
+// Cost: two additions when a connection or record comes or goes, one of them on a cache line that
+// 16 ports share. Memory: 1 MiB for each local address.
 #pragma once
 
 #include <array>

@@ -77,7 +77,9 @@ class time_wait_table {
     }
     // For a burst of enter() once the homes have come: what each will read and write besides.
     void prefetch_enter(std::span<const std::uint64_t> hashes) const {
-        index_.prefetch_room(hashes);
+        if (size_ != 0) {
+            index_.prefetch_room(hashes);
+        }
     }
     // Parked records are found too: look at the flag. None when there is none.
     time_wait_slot find(std::uint64_t hash, const Key& key) const;

@@ -56,17 +56,14 @@ counter abort_counter(close_outcome outcome) {
     }
 }
 
-constexpr action rare_answers = action::send_syn | action::send_syn_ack |
-                                action::send_challenge_ack | action::send_duplicate_ack |
-                                action::send_reset | action::answer_reset;
+constexpr action rare_answers = action::send_syn_ack | action::send_challenge_ack |
+                                action::send_duplicate_ack | action::send_reset |
+                                action::answer_reset;
 
 }  // namespace
 
 // What is sent at once and seldom.
 void engine::answer(tcb& c, event e, const arrival* a, action todo) {
-    if (has(todo, action::send_syn)) {
-        send_syn(c);
-    }
     if (has(todo, action::send_syn_ack)) {
         send_control(c, c.snd_una, wire::tcp_flags::syn | wire::tcp_flags::ack);
     }
@@ -119,6 +116,9 @@ bool engine::apply(tcb& c, event e, const arrival* a) {
             c.ack_now = true;
             make_ready(c);
         }
+    }
+    if (has(todo, action::send_syn)) {
+        send_syn(c);
     }
     if (has(todo, rare_answers)) {
         answer(c, e, a, todo);

@@ -188,8 +188,8 @@ void engine::resend_syn(tcb& c) {
     namespace flags = wire::tcp_flags;
     c.rtt_timing = false;
     const auto answer = static_cast<std::uint8_t>(flags::syn | flags::ack);
-    if (send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer)) {
-        count_retransmission();
+    if (send_control(c, c.snd_una, c.st == state::syn_sent ? flags::syn : answer,
+                     counter::tcp_retrans_segs)) {
         counters_.add(counter::syn_retrans);
     }
 }

@@ -397,8 +397,7 @@ void engine::loss_probe_expired(tcb& c) {
         const auto tail = static_cast<std::uint32_t>(distance(from, sent_end));
         const auto control = static_cast<std::uint8_t>(flags::ack | (c.fin_sent ? flags::fin : 0) |
                                                        (pushes(c, from, tail) ? flags::psh : 0));
-        if (send_segment(c, from, tail, control)) {
-            count_retransmission();
+        if (send_segment(c, from, tail, control, counter::tcp_retrans_segs)) {
             c.probing = true;
             c.probe_end = c.snd_nxt;
             c.rtt_timing = false;

@@ -121,7 +121,7 @@ void engine::write_tcp_header(std::uint8_t* at, const flow::key4& key, const tcp
 
 // Prepends the TCP and IPv4 headers and hands the packet on. `ttl` 0: ip_default_ttl.
 bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
-                  std::uint8_t tos, bool dont_fragment) {
+                  std::uint8_t tos, bool dont_fragment, counter counted) {
     s.source_port = key.local_port;
     s.destination_port = key.remote_port;
     const std::size_t header = wire::tcp_header_length(s.options);
@@ -142,7 +142,7 @@ bool engine::emit(const flow::key4& key, tcp_segment& s, rte_mbuf* m, std::uint8
     ip.dont_fragment = dont_fragment;
     wire::write_ipv4(at, ip);
     write_tcp_header(at + ip_header_bytes, key, s, header, m);
-    counters_.add(counter::tcp_out_segs);
+    counters_.add(counted);
     out_[out_count_++] = m;
     if (out_count_ == out_.size()) {
         flush();
@@ -219,9 +219,10 @@ void engine::note_ack_sent(tcb& c) {
 }
 
 // Sends [seq, seq + octets) of the queue, plus FIN if `control` says so.
-bool engine::send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t control) {
+bool engine::send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t control,
+                          counter counted) {
     if (octets == 0) {
-        return send_control(c, seq, control);
+        return send_control(c, seq, control, counted);
     }
     rte_mbuf* const m = text_mbuf(c, static_cast<std::uint32_t>(distance(c.snd_una, seq)), octets);
     if (m == nullptr) {
@@ -230,14 +231,14 @@ bool engine::send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t 
     tcp_segment s;
     s.payload_length = octets;
     fill_header(c, s, seq, control);
-    if (!emit(c.key, s, m, c.ttl, c.tos, !c.fragmentable)) {
+    if (!emit(c.key, s, m, c.ttl, c.tos, !c.fragmentable, counted)) {
         return false;
     }
     note_ack_sent(c);
     return true;
 }
 
-bool engine::send_control(tcb& c, seq32 seq, std::uint8_t control) {
+bool engine::send_control(tcb& c, seq32 seq, std::uint8_t control, counter counted) {
     rte_mbuf* const m = control_mbuf();
     if (m == nullptr) {
         return false;
@@ -247,7 +248,7 @@ bool engine::send_control(tcb& c, seq32 seq, std::uint8_t control) {
     if ((control & flags::syn) != 0) {
         fill_syn(c, s);
     }
-    if (!emit(c.key, s, m, c.ttl, c.tos, !c.fragmentable)) {
+    if (!emit(c.key, s, m, c.ttl, c.tos, !c.fragmentable, counted)) {
         return false;
     }
     if ((control & flags::ack) != 0) {

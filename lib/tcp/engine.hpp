@@ -105,7 +105,7 @@ class engine {
             time_wait_->prefetch(a.hash);
         }
     }
-    // Once that has come for a burst: the ways of its FINs into TIME_WAIT.
+    // Once that has come: the ways into TIME_WAIT of these segments' FINs.
     void prefetch_records(std::span<const arrival> burst) const;
     // One turn: begin(), segments, deadlines, calls, output().
     void begin(instant now);
@@ -275,6 +275,7 @@ class engine {
     void open_passively(const arrival& a, listener_id id, seq32 iss, bool reopened, bool ts_strict);
     void syn_record_input(arrival& a, std::uint32_t index);
     void establish(arrival& a, std::uint32_t index, const teardown::verdict& v);
+    // Of a record that `reopened` says stands before a parked one.
     [[gnu::cold]] void settle_parked(const syn_record& r, bool completed);
     void retire_syn_record(std::uint32_t index);
     [[gnu::cold]] void drop_syn_record(std::uint32_t index);
@@ -381,14 +382,12 @@ class engine {
     void arm_persist_if_stuck(tcb& c);
 
     // emit.cpp
-    bool send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t flags);
-    bool send_control(tcb& c, seq32 seq, std::uint8_t flags);
-    // Takes one of the segments counted as sent out of that count (RFC 4022: tcpOutSegs is
-    // without retransmissions; as on Linux those of a SYN-ACK are in both).
-    void count_retransmission() {
-        counters_.add(counter::tcp_retrans_segs);
-        counters_.add(counter::tcp_out_segs, ~std::uint64_t{0});
-    }
+    // `counted`: tcp_retrans_segs for what was sent before, which tcpOutSegs is without (RFC 4022;
+    // as on Linux SYN-ACKs of SYN records are in both).
+    bool send_segment(tcb& c, seq32 seq, std::uint32_t octets, std::uint8_t flags,
+                      counter counted = counter::tcp_out_segs);
+    bool send_control(tcb& c, seq32 seq, std::uint8_t flags,
+                      counter counted = counter::tcp_out_segs);
     bool send_ack(tcb& c);
     [[gnu::cold]] void send_duplicate_ack(tcb& c, const wire::tcp_segment& s, counter skipped);
     [[gnu::cold]] void send_challenge_ack(tcb& c);
@@ -398,7 +397,7 @@ class engine {
     void write_tcp_header(std::uint8_t* at, const flow::key4& key, const wire::tcp_segment& s,
                           std::size_t length, rte_mbuf* m) const;
     bool emit(const flow::key4& key, wire::tcp_segment& s, rte_mbuf* m, std::uint8_t ttl,
-              std::uint8_t tos, bool dont_fragment = true);
+              std::uint8_t tos, bool dont_fragment = true, counter counted = counter::tcp_out_segs);
     std::uint8_t sack_blocks(const tcb& c) const;
     std::uint32_t text_max(const tcb& c) const;
     rte_mbuf* control_mbuf();

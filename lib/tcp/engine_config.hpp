@@ -9,12 +9,15 @@
 #include "base/region.hpp"
 #include "base/time.hpp"
 #include "config/settings.hpp"
-#include "flow/flow_owner.hpp"
 #include "lastack/address.hpp"
 #include "teardown/cap_share.hpp"
 
 struct rte_mbuf;
 struct rte_mempool;
+
+namespace lastack::flow {
+class flow_owner;
+}
 
 namespace lastack::tcp {
 

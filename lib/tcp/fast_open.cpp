@@ -130,7 +130,7 @@ void engine::fast_open_answered(tcb& c, const arrival& a) {
     c.snd.drop(acked);
     if (acked < sent) {
         counters_.add(counter::fast_open_active_fail);
-        count_retransmission();
+        counters_.add(counter::tcp_retrans_segs);
     } else if (sent > 0) {
         counters_.add(counter::fast_open_active);
         c.syn_text_acked = true;

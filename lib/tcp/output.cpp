@@ -259,7 +259,7 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
     const bool fin = c.fin_sent && lost.left + n == text_end && text_end < lost.right;
     const auto control = static_cast<std::uint8_t>(flags::ack | (fin ? flags::fin : 0) |
                                                    (pushes(c, lost.left, n) ? flags::psh : 0));
-    if (!send_segment(c, lost.left, n, control)) {
+    if (!send_segment(c, lost.left, n, control, counter::tcp_retrans_segs)) {
         make_ready(c);
         return false;
     }
@@ -268,7 +268,6 @@ bool engine::retransmit_next(tcb& c, bool ask_pipe) {
     if (n > 0) {
         c.last_sent_data = now_tick_;
     }
-    count_retransmission();
     if (c.recovery == recovery_state::recovery) {
         counters_.add(counter::fast_retrans);
     }

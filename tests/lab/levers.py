@@ -14,8 +14,8 @@ import lab
 
 IPV4 = "net.ipv4."
 FLAGS = "FSRP.U"  # as tcpdump prints them, from the lowest bit
-# No port comes twice unless a test asks for it, or a SYN might open again what lies in TIME_WAIT; the kernel chooses its
-# own ports above.
+# No port comes twice unless a test asks for it, or a SYN might re-open what lies in TIME_WAIT; the kernel chooses its own
+# ports above.
 source_ports = itertools.count(10000)
 Segment = collections.namedtuple("Segment", "time from_stack port flags ttl packet")
 

@@ -197,7 +197,7 @@ TEST(app_options, every_bad_word_is_one_line_and_status_2) {
     expect_one_line(run({"--sysctl-file", "/nonexistent"}), "/nonexistent");
     expect_one_line(run({"--driver-config", "/nonexistent"}), "/nonexistent");
     expect_one_line(run({"--capture", ""}), "--capture is given an empty value");
-    expect_one_line(run({"--gateway="}), "--gateway");
+    expect_one_line(run({"--capture=", "--help-settings"}), "--capture is given an empty value");
 }
 
 TEST(app_options, help_is_printed_with_status_0) {

@@ -116,6 +116,14 @@ TEST(eal_arguments, a_word_that_is_no_options_value_is_an_error) {
     EXPECT_TRUE(eal_arguments(asks({"--vdev", "net_tap0", "--no-huge", "-m", "64"}), two_cpus));
 }
 
+TEST(eal_arguments, an_option_without_its_value_is_an_error) {
+    for (const auto& given : {words{"--vdev"}, words{"-l"}, words{"--file-prefix", "--no-huge"}}) {
+        const auto made = eal_arguments(asks(given), two_cpus);
+        ASSERT_FALSE(made);
+        EXPECT_NE(made.error().find("lacks its value"), std::string::npos);
+    }
+}
+
 TEST(eal_arguments, a_chosen_file_prefix_stays) {
     EXPECT_FALSE(has(arguments({"--file-prefix", "mine"}), "--file-prefix=lastack-42"));
 }

@@ -207,7 +207,7 @@ TEST(table_hash, is_four_rounds_of_aes_for_each_sixteen_octets_where_the_process
     expect_rounds_of_aes<table_hash>(4);
 }
 
-TEST(sequence_hash, is_ten) {  // R74
+TEST(sequence_hash, is_ten) {
     expect_rounds_of_aes<sequence_hash>(10);
 }
 
