@@ -34,19 +34,13 @@ std::string stray_eal_word(const std::vector<std::string>& words, const CLI::App
 // The first option whose value is the empty string, as from a variable that is not set. CLI11
 // would take the next word as the value of "--option=".
 std::string empty_option(const std::vector<std::string>& words, const CLI::App& app) {
-    for (const auto& word : words) {
-        const auto name = word.substr(0, word.find('='));
-        if (name.size() + 1 == word.size() && app.get_option_no_throw(name) != nullptr) {
+    for (std::size_t i = 0; i < words.size(); ++i) {
+        const bool next_is_empty = i + 1 < words.size() && words[i + 1].empty();
+        const bool empty = next_is_empty || words[i].ends_with('=');
+        const auto name = words[i].substr(0, words[i].find('='));
+        if (empty && words[i].size() - name.size() < 2 &&
+            app.get_option_no_throw(name) != nullptr) {
             return name;
-        }
-    }
-    return {};
-}
-std::string empty_option(const CLI::App& app) {
-    for (const CLI::Option* option : app.get_options()) {
-        const auto given = option->results();
-        if (std::find(given.begin(), given.end(), "") != given.end()) {
-            return option->get_name();
         }
     }
     return {};
@@ -114,12 +108,9 @@ result<runtime_options, int> app_options::parse(int argc, const char* const* arg
                                   command_line(program, stray + " ...",
                                                "--listen " + std::to_string(default_listen_)))};
     }
-    const auto lacks_value = [&](const std::string& option) {
-        return complain(program,
-                        option + " is given an empty value; name one, or leave " + option + " out");
-    };
     if (const auto empty = empty_option(words, app_); !empty.empty()) {
-        return failure{lacks_value(empty)};
+        return failure{complain(
+            program, empty + " is given an empty value; name one, or leave " + empty + " out")};
     }
     try {
         std::reverse(words.begin(), words.end());  // CLI11 takes them from the back
@@ -129,9 +120,6 @@ result<runtime_options, int> app_options::parse(int argc, const char* const* arg
             return failure{app_.exit(e)};  // prints the help
         }
         return failure{complain(program, std::string(e.what()) + " (--help lists all options)")};
-    }
-    if (const auto empty = empty_option(app_); !empty.empty()) {
-        return failure{lacks_value(empty)};
     }
     if (help_settings_) {
         std::fputs(config::help_text().c_str(), stdout);

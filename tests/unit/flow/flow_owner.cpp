@@ -45,10 +45,7 @@ TEST(flow_owner, takes_the_low_bits_of_the_hash_to_the_table) {
     EXPECT_EQ(owner.owner_of_hash(0xfffffffeu), 5u);
 }
 
-TEST(flow_owner, finds_the_same_owner_with_and_without_products) {
-    if (!flow_owner::multiplies_here()) {
-        GTEST_SKIP() << "this processor does not multiply without carries";
-    }
+TEST(flow_owner, finds_what_the_table_says_for_the_hash_with_and_without_products) {
     std::mt19937 random(1);
     for (const std::size_t entries : {1u, 2u, 128u, 512u, 65536u}) {
         std::array<std::uint8_t, flow_owner::key_bytes> key;
@@ -63,8 +60,9 @@ TEST(flow_owner, finds_the_same_owner_with_and_without_products) {
                          {static_cast<std::uint32_t>(random())},
                          static_cast<std::uint16_t>(random()),
                          static_cast<std::uint16_t>(random())};
-            ASSERT_EQ(by_octets.owner_of(k), by_octets.owner_of_hash(by_octets.hash(k)));
-            ASSERT_EQ(best.owner_of(k), by_octets.owner_of(k)) << entries;
+            const unsigned owner = table[by_octets.hash(k) % entries];
+            ASSERT_EQ(by_octets.owner_of(k), owner);
+            ASSERT_EQ(best.owner_of(k), owner) << entries;
         }
     }
 }
