@@ -47,7 +47,7 @@ void engine::progress(tcb& c, const wire::tcp_segment& s, std::uint32_t octets) 
     }
     take_rtt(c, s);
     if (octets > 0) {
-        c.snd.drop(octets);
+        c.snd.drop(octets, data_source_);
     }
     c.snd_una = s.ack;
     forget_records_acknowledged(c);

@@ -274,7 +274,6 @@ void engine::enter_fin_wait_2(tcb& c) {
 void engine::release_connection(tcb& c) {
     const std::uint32_t index = tcbs_.index_of(c);
     connections_.erase(c.hash, index);
-    wheel_->cancel(index);
     c.snd.clear();
     drop_reassembly(c);
     forget_losses(c);

@@ -4,7 +4,8 @@
 // A tcb has up to five deadlines and one node in the wheel, which hangs no later than the earliest.
 // Moving a deadline later, or dropping it, only writes the tcb: the node comes up early, finds what
 // is really due and is hung anew. So the common case, an ACK that restarts the RTO, touches no
-// list.
+// list; nor does a connection's end, which leaves the node to whoever gets the tcb next: of many
+// short connections one in thousands hangs it. SYN_RECEIVED records do the same.
 #include <algorithm>
 #include <bit>
 
@@ -122,6 +123,9 @@ tick engine::next_deadline() const {
 
 void engine::connection_deadline(std::uint32_t index) {
     tcb& c = tcbs_[index];
+    if (c.st == state::closed) {
+        return;
+    }
     const auto due = [&](std::uint8_t bit, tick at) {
         if ((c.deadlines & bit) == 0 || at > now_tick_) {
             return false;

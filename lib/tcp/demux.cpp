@@ -5,6 +5,7 @@
 
 #include <array>
 #include <span>
+#include <utility>
 
 #include "tcp/engine.hpp"
 
@@ -37,6 +38,8 @@ void engine::prefetch_records(std::span<const arrival> burst) const {
 
 void engine::input(arrival& a) {
     counters_.add(counter::tcp_in_segs);
+    const bool answerable = a.segment.payload_length == 0 && mbuf_source::is_sole(a.mbuf);
+    spent_ = answerable ? a.mbuf : nullptr;
     const std::uint32_t live = find_live(a.key, a.hash);
     if (live != npos) {
         if ((live & syn_bit) != 0) {
@@ -51,7 +54,9 @@ void engine::input(arrival& a) {
     } else {
         no_connection(a);
     }
-    if (a.mbuf != nullptr) {
+    if (spent_ != nullptr) {
+        data_source_.give(std::exchange(spent_, nullptr));
+    } else if (!answerable && a.mbuf != nullptr) {
         rte_pktmbuf_free(a.mbuf);
     }
 }

@@ -3,12 +3,14 @@
 //
 // Small payload is copied behind its header, larger payload is attached, so that the queue's buffer
 // is not copied; a port that sends only single mbufs gets copies. Control segments come from a pool
-// of their own, because a connection must be able to end when payload has taken all mbufs.
+// of their own, because a connection must be able to end when payload has taken all mbufs; an answer
+// to a segment without text goes out in that segment's own.
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "base/byte_order.hpp"
 #include "base/prefetch.hpp"
@@ -36,9 +38,12 @@ constexpr std::uint32_t sack_octets(std::uint32_t blocks) {
 }  // namespace
 
 rte_mbuf* engine::control_mbuf() {
-    rte_mbuf* m = rte_pktmbuf_alloc(config_.control_pool);
+    if (spent_ != nullptr) {
+        return mbuf_source::emptied(std::exchange(spent_, nullptr));
+    }
+    rte_mbuf* m = control_source_.take();
     if (m == nullptr) {
-        m = rte_pktmbuf_alloc(config_.data_pool);
+        m = data_source_.take();
     }
     if (m == nullptr) {
         counters_.add(counter::no_mbuf);
@@ -48,7 +53,7 @@ rte_mbuf* engine::control_mbuf() {
 
 // An mbuf that begins with `octets` of the send queue from `offset` on.
 rte_mbuf* engine::text_mbuf(tcb& c, std::uint32_t offset, std::uint32_t octets) {
-    rte_mbuf* const head = rte_pktmbuf_alloc(config_.data_pool);
+    rte_mbuf* const head = data_source_.take();
     if (head == nullptr) {
         counters_.add(counter::no_mbuf);
         return nullptr;
@@ -111,9 +116,9 @@ void engine::write_tcp_header(std::uint8_t* at, const flow::key4& key, const tcp
     }
     wire::write_tcp(at, s, length, beside);
     if (config_.checksum_tx) {
-        m->l2_len = RTE_ETHER_HDR_LEN;
-        m->l3_len = ip_header_bytes;
-        m->l4_len = length + std::size_t{4} * s.options.more_words;
+        m->tx_offload = rte_mbuf_tx_offload(RTE_ETHER_HDR_LEN, ip_header_bytes,
+                                            length + std::size_t{4} * s.options.more_words, 0, 0,
+                                            0, 0);
         m->ol_flags |= RTE_MBUF_F_TX_IPV4 | RTE_MBUF_F_TX_TCP_CKSUM;
         store_be16(at + wire::tcp_checksum_offset, pseudo.folded());
     }

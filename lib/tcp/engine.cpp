@@ -84,6 +84,8 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());
     e->challenge_second_ = now.to_tick() - 1000;
     e->data_mbufs_ = mbufs;
+    e->data_source_ = mbuf_source{config.data_pool};
+    e->control_source_ = mbuf_source{config.control_pool};
     e->begin(now);
     return e;
 }
@@ -147,6 +149,8 @@ void engine::begin(instant now) {
     now_ = now;
     now_tick_ = now.to_tick();
     now_s_ = static_cast<std::uint32_t>(now.us / 1'000'000);
+    data_source_.begin_turn();
+    control_source_.begin_turn();
 }
 
 // Without the per-lcore caches, which rte_mempool_avail_count() would walk, all 128.
@@ -240,7 +244,7 @@ void engine::stop_listening() {
         }
     }
     for (std::uint32_t i = 0; i < syns_.capacity() && syns_.in_use() > 0; ++i) {
-        if (syn_wheel_->is_armed(i)) {  // every record in use waits for its next SYN-ACK
+        if (syns_[i].in_use) {
             drop_syn_record(i);
         }
     }

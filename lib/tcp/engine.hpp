@@ -53,6 +53,7 @@
 #include "tcp/close_log.hpp"
 #include "tcp/cookie_cache.hpp"
 #include "tcp/engine_config.hpp"
+#include "tcp/mbuf_source.hpp"
 #include "tcp/record_ends.hpp"
 #include "tcp/tcb.hpp"
 #include "teardown/cap_share.hpp"
@@ -208,7 +209,7 @@ class engine {
     instant now() const { return now_; }
     const index_pool<tcb>& tcbs() const { return tcbs_; }
     const index_pool<syn_record>& syn_table() const { return syns_; }
-    bool syn_record_in_use(std::uint32_t i) const { return syn_wheel_->is_armed(i); }
+    bool syn_record_in_use(std::uint32_t i) const { return syns_[i].in_use; }
     const socket* socket_of(const tcb& c) const {
         return c.socket == npos ? nullptr : &sockets_[c.socket];
     }
@@ -549,6 +550,10 @@ class engine {
     std::uint32_t told_head_ = 0;
     std::uint32_t told_count_ = 0;
 
+    mbuf_source data_source_;
+    mbuf_source control_source_;
+    // Of the segment in hand, which has no text; whoever answers first writes over it.
+    rte_mbuf* spent_ = nullptr;
     std::array<rte_mbuf*, 64> out_{};
     std::uint16_t out_count_ = 0;
     std::uint32_t group_ = 0;  // full segments in a row since PSH, of the connection being served

@@ -127,7 +127,7 @@ void engine::fast_open_answered(tcb& c, const arrival& a) {
     const bool lost = c.fast_open && c.retries > 0 && !given && acked < sent;
     const std::uint16_t mss = s.options.mss != 0 ? s.options.mss : std::uint16_t{536};
     cookies_.learn(hash_of_server(c), c.key.remote, mss, given, lost, now_tick_);
-    c.snd.drop(acked);
+    c.snd.drop(acked, data_source_);
     if (acked < sent) {
         counters_.add(counter::fast_open_active_fail);
         counters_.add(counter::tcp_retrans_segs);

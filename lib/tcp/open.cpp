@@ -111,7 +111,12 @@ void engine::open_passively(const arrival& a, listener_id id, seq32 iss, bool re
     }
     const wire::tcp_options& o = a.segment.options;
     syn_record& r = syns_[index];
+    const timer::timer_link link = r.link;
+    const tick deadline = r.deadline;
     r = syn_record{};
+    r.link = link;
+    r.deadline = deadline;
+    r.in_use = true;
     r.key = a.key;
     r.hash = a.hash;
     r.irs = a.segment.seq;
@@ -184,8 +189,9 @@ void engine::settle_parked(const syn_record& r, bool completed) {
 
 // The record goes; its place in the connection table has been cleared or taken by the tcb.
 void engine::retire_syn_record(std::uint32_t index) {
-    syn_wheel_->cancel(index);
-    if (listener* l = alive(syns_[index].listener)) {
+    syn_record& r = syns_[index];
+    r.in_use = false;
+    if (listener* l = alive(r.listener)) {
         --l->syn_received;
     }
     syns_.give_back(index);
@@ -308,6 +314,9 @@ void engine::answer_from_syn_record(const arrival& a, syn_record& r, bool syn_ac
 
 void engine::syn_record_deadline(std::uint32_t index) {
     syn_record& r = syns_[index];
+    if (!r.in_use) {
+        return;
+    }
     if (listener_of(r) == nullptr || r.retries >= settings_.tcp_synack_retries) {
         counters_.add(counter::attempt_fails);
         drop_syn_record(index);
@@ -333,8 +342,12 @@ std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash,
     }
     tcb& c = tcbs_[index];
     const bool in_ring = c.in_ready_ring;
+    const timer::timer_link link = c.link;
+    const tick deadline = c.deadline;
     c = tcb{};
     c.in_ready_ring = in_ring;
+    c.link = link;
+    c.deadline = deadline;
     c.key = key;
     c.hash = hash;
     c.rcv_limit = settings_.tcp_rmem.initial;

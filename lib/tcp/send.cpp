@@ -99,7 +99,7 @@ result<std::size_t, call_error> engine::send(conn_id id, std::span<const std::by
     const bool refused = pressure_ >= pressure::refuse_open ||
                          (o.end_of_record && !data.empty() && !room_for_record(c));
     const std::size_t taken =
-        refused ? 0 : c.snd.append_copy(data, affordable_memory(c), config_.data_pool);
+        refused ? 0 : c.snd.append_copy(data, affordable_memory(c), data_source_);
     if (taken < data.size()) {
         s->wants_writable = true;
         if (c.snd.octets() == 0) {

@@ -8,17 +8,13 @@
 
 #include "base/assert.hpp"
 #include "base/prefetch.hpp"
+#include "tcp/mbuf_source.hpp"
 
 namespace lastack::tcp {
 namespace {
 
 // Of fewer the copy itself has all lines under way at once.
 constexpr std::uint16_t prefetched_octets_min = 512;
-
-// True when nobody else reads or holds this segment's buffer, so that its tail room may be filled.
-bool sole_owner(const rte_mbuf* m) {
-    return RTE_MBUF_DIRECT(m) && rte_mbuf_refcnt_read(m) == 1;
-}
 
 }  // namespace
 
@@ -50,14 +46,14 @@ void send_queue::append(rte_mbuf* chain) {
 }
 
 std::size_t send_queue::append_copy(std::span<const std::byte> data, std::uint32_t memory_max,
-                                    rte_mempool* pool) {
+                                    const mbuf_source& mbufs) {
     std::size_t copied = 0;
     while (copied < data.size()) {
-        if (tail_ == nullptr || !sole_owner(tail_) || rte_pktmbuf_tailroom(tail_) == 0) {
+        if (tail_ == nullptr || !mbuf_source::is_sole(tail_) || rte_pktmbuf_tailroom(tail_) == 0) {
             if (memory_ >= memory_max) {
                 break;
             }
-            rte_mbuf* fresh = rte_pktmbuf_alloc(pool);
+            rte_mbuf* fresh = mbufs.take();
             if (fresh == nullptr) {
                 break;
             }
@@ -77,7 +73,7 @@ std::size_t send_queue::append_copy(std::span<const std::byte> data, std::uint32
     return copied;
 }
 
-void send_queue::drop(std::uint32_t n) {
+void send_queue::drop(std::uint32_t n, const mbuf_source& mbufs) {
     LASTACK_ASSERT(n <= octets_);
     octets_ -= n;
     if (cursor_at_ < n) {
@@ -92,15 +88,16 @@ void send_queue::drop(std::uint32_t n) {
             return;
         }
         n -= left;
-        rte_mbuf* const next = head_->next;
         memory_ -= buffer_memory_of(head_);
+        head_offset_ = 0;
+        if (head_ == tail_) {
+            mbufs.give(head_);
+            head_ = tail_ = cursor_ = nullptr;
+            return;
+        }
+        rte_mbuf* const next = head_->next;
         rte_pktmbuf_free_seg(head_);
         head_ = next;
-        head_offset_ = 0;
-    }
-    if (head_ == nullptr) {
-        tail_ = nullptr;
-        cursor_ = nullptr;
     }
 }
 

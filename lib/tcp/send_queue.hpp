@@ -12,9 +12,10 @@
 #include <span>
 
 struct rte_mbuf;
-struct rte_mempool;
 
 namespace lastack::tcp {
+
+class mbuf_source;
 
 class send_queue {
   public:
@@ -30,12 +31,12 @@ class send_queue {
 
     // Takes over the chain.
     void append(rte_mbuf* chain);
-    // Copies up to `data`, in mbufs from `pool`, while memory() stays below `memory_max`; returns
-    // how many octets. Short also when the pool is empty.
+    // Copies up to `data`, into mbufs from there, while memory() stays below `memory_max`; returns
+    // how many octets. Short also when there are none.
     std::size_t append_copy(std::span<const std::byte> data, std::uint32_t memory_max,
-                            rte_mempool* pool);
+                            const mbuf_source& mbufs);
     // Lets go of the first n octets. Precondition: n <= octets().
-    void drop(std::uint32_t n);
+    void drop(std::uint32_t n, const mbuf_source& mbufs);
     void clear();
 
     // Where octet `offset` lies. Remembers the last place asked for, so that walking forward over

@@ -164,8 +164,10 @@ struct tcb {
     listener_id listener{};
 
     // Time.
+    // Of the wheel's node, which hangs no later than any of those below. Both outlive the tcb's
+    // reuse: the node still hangs there.
     timer::timer_link link;
-    tick deadline;  // of the wheel's node: not after any of those below
+    tick deadline;
     tick rtx_at;
     tick ack_at;
     tick keepalive_at;
@@ -207,11 +209,12 @@ struct syn_record {
     bool ts_strict : 1 = false;
     bool reopened : 1 = false;  // a parked TIME_WAIT record stands behind it (R49)
     bool rate_stamped : 1 = false;
+    bool in_use : 1 = false;
     std::uint8_t retries = 0;
     listener_id listener{};
     std::uint32_t sent_us = 0;  // low 32 bits of the instant of the first SYN-ACK
     tick last_oow_ack;
-    timer::timer_link link;
+    timer::timer_link link;  // these two outlive the record's reuse, as a tcb's do
     tick deadline;
 };
 

@@ -311,6 +311,19 @@ TEST(handshake, syn_ack_is_repeated_five_times) {
     EXPECT_EQ(r.heard(), "R 1:1(0)");
 }
 
+// A record's node in the wheel stays where it hangs when the record is given to another SYN.
+TEST(handshake, a_syn_ack_is_repeated_by_its_own_time_in_a_record_used_before) {
+    checked_scenario s;
+    remote& refused = s.make_syn_received();
+    refused.send(seg("R"));
+    s.advance(600ms);
+    const instant start = s.now();
+    remote& r = s.make_syn_received();
+    s.advance(8s);
+    EXPECT_EQ(refused.heard(), "");
+    EXPECT_EQ(times_ms(r.heard_segments(), start), (std::vector<std::int64_t>{1000, 3000, 7000}));
+}
+
 // R34
 TEST(handshake, another_syn_in_syn_received_is_challenged) {
     checked_scenario s;

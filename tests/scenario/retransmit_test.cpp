@@ -37,6 +37,28 @@ TEST(retransmit, rto_doubles_from_200_ms_to_120_s_and_gives_up_after_924_6_s) {
               call_error::timed_out);
 }
 
+// A tcb's node in the wheel stays where it hangs when the tcb is given to another connection:
+// nothing of the last one's time may be left, be it earlier or later.
+TEST(retransmit, a_tcb_used_before_has_no_time_of_its_last_connection) {
+    checked_scenario s{without_probe()};
+    remote& quick = s.make_established();
+    s.send(quick.id, "abc");  // due in 200 ms
+    s.abort(quick.id);
+    s.advance(100ms);
+    remote& slow = s.make_established();
+    s.advance(1s);
+    EXPECT_EQ(slow.heard(), "");
+    ASSERT_TRUE(s.calls().set_keepalive(slow.id, {true, 2h, 0s, 0}));
+    s.abort(slow.id);
+    remote& next = s.make_established();
+    const instant start = s.now();
+    s.send(next.id, "abc");
+    s.advance(500ms);
+    const auto times = times_ms(next.heard_segments(), start);
+    ASSERT_EQ(times.size(), 2u);
+    EXPECT_NEAR(static_cast<double>(times[1]), 200, 2);
+}
+
 // R65
 TEST(retransmit, the_limit_is_by_time_and_not_before_924_6_s) {
     checked_scenario s{without_probe()};

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "support/environment.hpp"
+#include "tcp/mbuf_source.hpp"
 
 namespace lastack::tcp {
 namespace {
@@ -25,6 +26,7 @@ class send_queue_test : public testing::Test {
     void SetUp() override {
         test::environment::start();
         pools_.emplace();
+        mbufs_ = mbuf_source{pools_->get().data};
     }
     void TearDown() override {
         queue_.clear();
@@ -36,7 +38,7 @@ class send_queue_test : public testing::Test {
             c = static_cast<char>(random_());
         }
         const auto n =
-            queue_.append_copy(std::as_bytes(std::span(text)), memory_max, pools_->get().data);
+            queue_.append_copy(std::as_bytes(std::span(text)), memory_max, mbufs_);
         held_ += text.substr(0, n);
     }
     // Mbufs of the application's own, which the queue may not write to.
@@ -57,7 +59,7 @@ class send_queue_test : public testing::Test {
         queue_.append(chain);
     }
     void drop(std::size_t octets) {
-        queue_.drop(static_cast<std::uint32_t>(octets));
+        queue_.drop(static_cast<std::uint32_t>(octets), mbufs_);
         held_.erase(0, octets);
     }
     // One octet, and all that are in its mbuf behind it.
@@ -72,6 +74,7 @@ class send_queue_test : public testing::Test {
     std::mt19937 random_{7};
     std::optional<test::test_pools> pools_;
     send_queue queue_;
+    mbuf_source mbufs_;
     std::string held_;
 };
 
