@@ -98,6 +98,8 @@ lastack::result<std::vector<figures>, std::string> run_null(load& l) {
         config.memory.indirect == nullptr || theirs == nullptr) {
         return failure{std::string("no memory for mbufs; free some")};
     }
+    config.memory.data_cache = rte_mempool_default_cache(config.memory.data, rte_lcore_id());
+    config.memory.control_cache = rte_mempool_default_cache(config.memory.control, rte_lcore_id());
     config.port.mac = {{2, 0, 0, 0, 0, 2}};
     config.port.multi_segment_tx = true;
     config.addresses = {{{0x0a000002}, 24}};

@@ -57,7 +57,9 @@ std::uint16_t lcore_worker::attached::send(rte_mbuf** frames, std::uint16_t n) {
                     : rte_eth_tx_burst(port, 0, frames, n);
 }
 
-result<bool, std::string> lcore_worker::attach(const port& p, const stack::core_config& config) {
+result<bool, std::string> lcore_worker::attach(const port& p, stack::core_config config) {
+    config.memory.data_cache = rte_mempool_default_cache(config.memory.data, rte_lcore_id());
+    config.memory.control_cache = rte_mempool_default_cache(config.memory.control, rte_lcore_id());
     auto core = stack::core::make(config, clock_.now());
     if (!core) {
         return failure{core.error()};

@@ -70,7 +70,7 @@ class lcore_worker final : public worker {
     lcore_worker(unsigned index, steering& shared, std::int64_t clock_base_us);
 
     // Makes the stack of one port. On the worker's own lcore, so that its memory is near.
-    result<bool, std::string> attach(const port&, const stack::core_config&);
+    result<bool, std::string> attach(const port&, stack::core_config);
 
     bool turn() override;
     std::size_t stacks() const override { return attached_.size(); }

@@ -60,6 +60,8 @@ result<std::unique_ptr<core>, std::string> core::make(const core_config& config,
     e.data_pool = config.memory.data;
     e.control_pool = config.memory.control;
     e.indirect_pool = config.memory.indirect;
+    e.data_cache = config.memory.data_cache;
+    e.control_cache = config.memory.control_cache;
     e.multi_segment_tx = config.port.multi_segment_tx;
     e.checksum_tx = config.port.checksum_tx;
     e.pages = config.pages;

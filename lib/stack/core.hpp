@@ -37,6 +37,7 @@
 
 struct rte_mbuf;
 struct rte_mempool;
+struct rte_mempool_cache;
 
 namespace lastack::stack {
 
@@ -47,6 +48,9 @@ struct pools {
     rte_mempool* data = nullptr;
     rte_mempool* control = nullptr;
     rte_mempool* indirect = nullptr;
+    // Of the lcore that runs the stack; none: any thread may, by the pools themselves.
+    rte_mempool_cache* data_cache = nullptr;
+    rte_mempool_cache* control_cache = nullptr;
 };
 
 // What the port can do.

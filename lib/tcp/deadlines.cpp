@@ -4,8 +4,8 @@
 // A tcb has up to five deadlines and one node in the wheel, which hangs no later than the earliest.
 // Moving a deadline later, or dropping it, only writes the tcb: the node comes up early, finds what
 // is really due and is hung anew. So the common case, an ACK that restarts the RTO, touches no
-// list; nor does a connection's end, which leaves the node to whoever gets the tcb next: of many
-// short connections one in thousands hangs it. SYN_RECEIVED records do the same.
+// list; nor does a connection's end, which leaves the node to whoever gets the tcb next. So of many
+// short connections few touch one. SYN_RECEIVED records do the same.
 #include <algorithm>
 #include <bit>
 

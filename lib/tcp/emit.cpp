@@ -3,8 +3,8 @@
 //
 // Small payload is copied behind its header, larger payload is attached, so that the queue's buffer
 // is not copied; a port that sends only single mbufs gets copies. Control segments come from a pool
-// of their own, because a connection must be able to end when payload has taken all mbufs; an answer
-// to a segment without text goes out in that segment's own.
+// of their own, because a connection must be able to end when payload has taken all mbufs; what is
+// answered while a segment without text is in hand goes out in that segment's own.
 #include <rte_ether.h>
 #include <rte_mbuf.h>
 

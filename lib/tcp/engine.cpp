@@ -84,8 +84,8 @@ result<std::unique_ptr<engine>, std::string> engine::make(const engine_config& c
     e->syn_wheel_.emplace(e->syn_timers_, now.to_tick());
     e->challenge_second_ = now.to_tick() - 1000;
     e->data_mbufs_ = mbufs;
-    e->data_source_ = mbuf_source{config.data_pool};
-    e->control_source_ = mbuf_source{config.control_pool};
+    e->data_source_ = mbuf_source{config.data_pool, config.data_cache};
+    e->control_source_ = mbuf_source{config.control_pool, config.control_cache};
     e->begin(now);
     return e;
 }
@@ -149,8 +149,6 @@ void engine::begin(instant now) {
     now_ = now;
     now_tick_ = now.to_tick();
     now_s_ = static_cast<std::uint32_t>(now.us / 1'000'000);
-    data_source_.begin_turn();
-    control_source_.begin_turn();
 }
 
 // Without the per-lcore caches, which rte_mempool_avail_count() would walk, all 128.

@@ -71,7 +71,7 @@ struct arrival {
     flow::key4 key;
     std::uint64_t hash = 0;
     wire::tcp_segment segment;
-    rte_mbuf* mbuf = nullptr;   // the frame; consumed by engine::input
+    rte_mbuf* mbuf = nullptr;   // the frame; consumed by engine::input, an answer may overwrite it
     std::uint16_t text_at = 0;  // offset of the payload from the start of the mbuf's data
     std::uint8_t tos = 0;
 };

@@ -14,6 +14,7 @@
 
 struct rte_mbuf;
 struct rte_mempool;
+struct rte_mempool_cache;
 
 namespace lastack::flow {
 class flow_owner;
@@ -48,6 +49,8 @@ struct engine_config {
     rte_mempool* data_pool = nullptr;
     rte_mempool* control_pool = nullptr;
     rte_mempool* indirect_pool = nullptr;
+    rte_mempool_cache* data_cache = nullptr;  // of the lcore that runs this stack, if any
+    rte_mempool_cache* control_cache = nullptr;
     bool multi_segment_tx = false;
     bool checksum_tx = false;  // the port computes TCP checksums
     page_size pages = page_size::huge;

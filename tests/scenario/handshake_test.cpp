@@ -311,17 +311,23 @@ TEST(handshake, syn_ack_is_repeated_five_times) {
     EXPECT_EQ(r.heard(), "R 1:1(0)");
 }
 
-// A record's node in the wheel stays where it hangs when the record is given to another SYN.
+// A record's node in the wheel stays where it hangs when the record is given to another SYN, be
+// that before or behind the new one's time.
 TEST(handshake, a_syn_ack_is_repeated_by_its_own_time_in_a_record_used_before) {
     checked_scenario s;
-    remote& refused = s.make_syn_received();
-    refused.send(seg("R"));
-    s.advance(600ms);
-    const instant start = s.now();
-    remote& r = s.make_syn_received();
-    s.advance(8s);
-    EXPECT_EQ(refused.heard(), "");
-    EXPECT_EQ(times_ms(r.heard_segments(), start), (std::vector<std::int64_t>{1000, 3000, 7000}));
+    for (const auto when : {600ms, 3500ms}) {
+        remote& refused = s.make_syn_received();
+        s.advance(when);
+        refused.send(seg("R"));
+        refused.heard();
+        const instant start = s.now();
+        remote& r = s.make_syn_received();
+        s.advance(8s);
+        EXPECT_EQ(refused.heard(), "");
+        EXPECT_EQ(times_ms(r.heard_segments(), start),
+                  (std::vector<std::int64_t>{1000, 3000, 7000}));
+        r.send(seg("R"));
+    }
 }
 
 // R34

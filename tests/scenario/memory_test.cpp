@@ -149,13 +149,13 @@ TEST(memory, ack_fin_rst_and_arp_go_out_with_the_data_pool_empty) {
 
 TEST(memory, a_segment_without_text_is_answered_in_its_own_mbuf) {
     checked_scenario s{tight()};
-    remote& closing = s.make_established();
+    remote& closing = s.make_fin_wait_2();  // where a FIN is answered at once, not at the turn's end
     const auto fin = make_frame(s.pools().data, closing.packet(seg("F.")));
     auto data = take_all(s.pools().data, 0);
     auto control = take_all(s.pools().control, 0);
     look_around(s);
     s.inject(fin);
-    EXPECT_EQ(closing.heard(), ". 1:1(0) ack 2");
+    EXPECT_EQ(closing.heard(), ". 2:2(0) ack 2");
     EXPECT_EQ(s.count(counter::no_mbuf), 0u);
     give_back(data);
     give_back(control);
@@ -163,14 +163,14 @@ TEST(memory, a_segment_without_text_is_answered_in_its_own_mbuf) {
 
 TEST(memory, an_mbuf_that_somebody_else_holds_is_not_written_over) {
     checked_scenario s{tight()};
-    remote& closing = s.make_established();
+    remote& closing = s.make_fin_wait_2();
     rte_mbuf* const fin = make_frame(s.pools().data, closing.packet(seg("F.")));
     const std::uint16_t octets = fin->data_len;
     const std::vector<std::uint8_t> before(rte_pktmbuf_mtod(fin, std::uint8_t*),
                                            rte_pktmbuf_mtod(fin, std::uint8_t*) + octets);
     rte_mbuf_refcnt_update(fin, 1);
     s.inject(fin);
-    EXPECT_EQ(closing.heard(), ". 1:1(0) ack 2");
+    EXPECT_EQ(closing.heard(), ". 2:2(0) ack 2");
     EXPECT_EQ(rte_mbuf_refcnt_read(fin), 1);
     ASSERT_EQ(fin->data_len, octets);
     EXPECT_TRUE(std::equal(before.begin(), before.end(), rte_pktmbuf_mtod(fin, std::uint8_t*)));

@@ -26,7 +26,7 @@ class send_queue_test : public testing::Test {
     void SetUp() override {
         test::environment::start();
         pools_.emplace();
-        mbufs_ = mbuf_source{pools_->get().data};
+        mbufs_ = mbuf_source{pools_->get().data, nullptr};
     }
     void TearDown() override {
         queue_.clear();
