@@ -25,6 +25,17 @@ namespace {
 
 constexpr std::uint16_t ip_and_tcp_header_bytes = 40;
 
+// Of a tcb or SYN_RECEIVED record for its next owner: all is new but its node in the wheel, which
+// hangs there still.
+template <class T>
+void renew(T& t) {
+    const timer::timer_link link = t.link;
+    const tick deadline = t.deadline;
+    t = T{};
+    t.link = link;
+    t.deadline = deadline;
+}
+
 }  // namespace
 
 // --- numbers -------------------------------------------------------------------------------------
@@ -111,11 +122,7 @@ void engine::open_passively(const arrival& a, listener_id id, seq32 iss, bool re
     }
     const wire::tcp_options& o = a.segment.options;
     syn_record& r = syns_[index];
-    const timer::timer_link link = r.link;
-    const tick deadline = r.deadline;
-    r = syn_record{};
-    r.link = link;
-    r.deadline = deadline;
+    renew(r);
     r.in_use = true;
     r.key = a.key;
     r.hash = a.hash;
@@ -342,12 +349,8 @@ std::uint32_t engine::new_connection(const flow::key4& key, std::uint64_t hash,
     }
     tcb& c = tcbs_[index];
     const bool in_ring = c.in_ready_ring;
-    const timer::timer_link link = c.link;
-    const tick deadline = c.deadline;
-    c = tcb{};
+    renew(c);
     c.in_ready_ring = in_ring;
-    c.link = link;
-    c.deadline = deadline;
     c.key = key;
     c.hash = hash;
     c.rcv_limit = settings_.tcp_rmem.initial;
