@@ -7,6 +7,7 @@ import lab
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 FIN_TIMEOUT = "net.ipv4.tcp_fin_timeout"
+LONGEST_MS = 60000 + 16  # a record ends with the first coarse tick, of 16 ms, after its 60 s
 
 
 def ctl(application, *words, check=True, timeout=60):
@@ -43,9 +44,9 @@ def test_ss_shows_what_the_kernel_sees_from_the_other_end():
         [record] = rows(application, "state", "time-wait")
         assert set(record) == {"state", "local", "peer", "recv_q", "send_q", "timer", "remaining_ms", "lcore"}
         assert record["peer"] == f"{lab.KERNEL}:{port}" and record["timer"] == "timewait", record
-        assert 50000 < record["remaining_ms"] <= 60000, record
+        assert 50000 < record["remaining_ms"] <= LONGEST_MS, record
         text = ctl(application, "ss", "-tano")
-        assert lab.re.search(rf"^TIME-WAIT +0 +0 +{lab.STACK}:80 +{lab.KERNEL}:{port} +timer:\(timewait,5\dsec,0\)$",
+        assert lab.re.search(rf"^TIME-WAIT +0 +0 +{lab.STACK}:80 +{lab.KERNEL}:{port} +timer:\(timewait,(5\dsec|1min),0\)$",
                              text, lab.re.M), text
         assert lab.re.search(r"^LISTEN +0 +\d+ +0.0.0.0:80 +0.0.0.0:\*$", text, lab.re.M), text
         assert len(rows(application, "dport", "=", f":{open_port}")) == 1
