@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Counts the instructions of one whole connection on the server's side: check_instructions.py BENCH PAGE
+"""Counts the instructions of one whole connection on the server's side: check_instructions.py BENCH PAGE [BUILD]
 
 callgrind counts what lastack-bench's server_turn() executes for a fixed number of connections over --wire null: SYN,
 handshake with the request, reply with FIN, the peer's FIN, TIME_WAIT; the server's own part is receive(), send() and
 close(). The clock is virtual and the secrets are fixed, so two runs agree to a few instructions. PAGE states the number
-as `instructions a connection: N`; more than 3 % above it fails, and more than 3 % below asks for the page to follow.
+as `instructions a connection: N`, that of another BUILD as `instructions a connection, BUILD: N`; more than 3 % above it
+fails, and more than 3 % below asks for the page to follow.
 Exit 77 (skipped) where there is no valgrind.
 """
 import pathlib
@@ -34,14 +35,14 @@ def count(bench):
 
 def main():
     bench, page = sys.argv[1:3]
+    of_what = ", ".join(["instructions a connection", *sys.argv[3:4]])
     if shutil.which("valgrind") is None:
         print("skipped: no valgrind; scripts/install-deps installs it")
         return 77
-    stated = int(re.search(r"instructions a connection: ([\d,]+)", pathlib.Path(page).read_text())
-                 .group(1).replace(",", ""))
+    stated = int(re.search(rf"{of_what}: ([\d,]+)", pathlib.Path(page).read_text()).group(1).replace(",", ""))
     counted = count(bench)
     change = counted / stated - 1
-    print(f"{counted:.0f} instructions a connection; {page} states {stated} ({change:+.1%})")
+    print(f"{counted:.0f} {of_what}; {page} states {stated} ({change:+.1%})")
     if change > GROWTH_MAX:
         print("more than the page allows: find out where they come from, or change the page and say why")
         return 1
