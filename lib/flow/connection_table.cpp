@@ -33,15 +33,15 @@ result<connection_table, std::string> connection_table::make(std::uint32_t capac
 // Moves one value of a full bucket to its own other bucket. Returns the mask of the freed way.
 std::uint32_t connection_table::make_room(std::uint32_t from) {
     bucket& full = buckets_[from];
-    for (std::uint32_t i = 0; i < ways; ++i) {
-        bucket& other = buckets_[other_bucket(from, full.tags[i], bucket_count_)];
-        const std::uint32_t free = other.match(tag_empty);
+    for (std::uint32_t way = 0; way < ways; ++way) {
+        bucket& other = buckets_[other_bucket(from, full.tags[way], bucket_count_)];
+        const std::uint32_t free = other.free();
         if (free != 0) {
-            const auto way = static_cast<std::uint32_t>(std::countr_zero(free));
-            other.tags[way] = full.tags[i];
-            other.values[way] = full.values[i];
-            full.tags[i] = tag_empty;
-            return 1u << i;
+            const std::uint16_t tag = full.tags[way];
+            const bool goes_home = full.take_out(way);
+            other.put(free, tag, full.values[way], !goes_home);
+            goes_home ? --other.strays : ++full.strays;
+            return 1u << way;
         }
     }
     return 0;
@@ -53,25 +53,37 @@ bool connection_table::insert(std::uint64_t hash, std::uint32_t value) {
     }
     const std::uint16_t tag = tag_of(hash);
     const std::uint32_t first = bucket_of(hash, bucket_count_);
-    const std::uint32_t second = other_bucket(first, tag, bucket_count_);
-    std::uint32_t free_first = buckets_[first].match(tag_empty);
-    const std::uint32_t free_second = buckets_[second].match(tag_empty);
-    if ((free_first | free_second) == 0) {
-        free_first = make_room(first);
+    bucket& home = buckets_[first];
+    if (const std::uint32_t free = home.free(); free != 0) [[likely]] {
+        home.put(free, tag, value, false);
+    } else if (!insert_where_home_is_full(hash, value)) {
+        return false;
     }
-    const bool take_first = std::popcount(free_first) >= std::popcount(free_second);
-    const std::uint32_t free = take_first ? free_first : free_second;
+    ++size_;
+    return true;
+}
+
+bool connection_table::insert_where_home_is_full(std::uint64_t hash, std::uint32_t value) {
+    const std::uint16_t tag = tag_of(hash);
+    const std::uint32_t first = bucket_of(hash, bucket_count_);
+    const std::uint32_t second = other_bucket(first, tag, bucket_count_);
+    bucket& home = buckets_[first];
+    std::uint32_t free = buckets_[second].free();
+    if (free == 0) {
+        if (const std::uint32_t freed = make_room(first); freed != 0) {
+            home.put(freed, tag, value, false);
+            return true;
+        }
+        free = make_room(second);
+    }
     if (free != 0) {
-        bucket& b = buckets_[take_first ? first : second];
-        const auto way = static_cast<std::uint32_t>(std::countr_zero(free));
-        b.tags[way] = tag;
-        b.values[way] = value;
+        buckets_[second].put(free, tag, value, true);
     } else if (stash_used_ < stash_size) {
         stash_[stash_used_++] = {hash, value};
     } else {
         return false;
     }
-    ++size_;
+    ++home.strays;
     return true;
 }
 
@@ -82,16 +94,20 @@ bool connection_table::erase(std::uint64_t hash, std::uint32_t value) {
         return false;
     }
     --size_;
+    bucket& home = buckets_[bucket_of(hash, bucket_count_)];
     for (std::uint32_t i = 0; i < stash_used_; ++i) {
         if (found == &stash_[i].value) {
             stash_[i] = stash_[--stash_used_];
+            --home.strays;
             return true;
         }
     }
     const auto at = reinterpret_cast<const std::byte*>(found) -
                     reinterpret_cast<const std::byte*>(buckets_.data());
     bucket& b = buckets_[static_cast<std::size_t>(at) / sizeof(bucket)];
-    b.tags[found - b.values] = tag_empty;
+    if (b.take_out(static_cast<std::uint32_t>(found - b.values))) {
+        --home.strays;
+    }
     return true;
 }
 

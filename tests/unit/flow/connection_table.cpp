@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <random>
 #include <set>
@@ -99,6 +100,52 @@ TEST(connection_table, the_stash_takes_what_two_buckets_cannot) {
     }
     EXPECT_EQ(t.size(), 0u);
     EXPECT_EQ(t.stashed(), 0u);
+}
+
+TEST(connection_table, looks_beyond_a_home_only_while_something_of_it_is_elsewhere) {
+    connection_table t = make(400);
+    // In each bucket two or three values of hash 0's tag, so that looking into it asks `matches`, and
+    // as many of other tags, which can move to other places than those.
+    const auto in_every_bucket = [&](auto&& f) {
+        for (std::uint64_t k = 0; k < 128; ++k) {
+            ASSERT_TRUE(f(k << 25 | std::uint64_t{1} << 48, static_cast<std::uint32_t>(k)));
+            ASSERT_TRUE(f(k << 25 | (2 + k) << 48, static_cast<std::uint32_t>(200 + k)));
+        }
+    };
+    const auto insert = [&](std::uint64_t hash, std::uint32_t v) { return t.insert(hash, v); };
+    const auto erase = [&](std::uint64_t hash, std::uint32_t v) { return t.erase(hash, v); };
+    const auto asked = [&] {
+        int times = 0;
+        EXPECT_EQ(t.find(0, [&](std::uint32_t) { return ++times == 0; }), connection_table::npos);
+        return times;
+    };
+    in_every_bucket(insert);
+    const int at_home = asked();
+    EXPECT_GE(at_home, 2);
+    EXPECT_LE(at_home, 3);
+    // So many that some find no room at home; that others have to move for them; that the stash is used.
+    for (const std::uint32_t more : {8u, 14u, 40u}) {
+        for (std::uint32_t i = 0; i < more; ++i) {
+            ASSERT_TRUE(t.insert(0, 1000 + i)) << i << " of " << more;
+        }
+        EXPECT_GT(asked(), at_home + static_cast<int>(std::min(more, 10u)));
+        EXPECT_EQ(t.stashed() > 0, more == 40);
+        for (std::uint32_t i = 0; i < more; ++i) {
+            ASSERT_TRUE(t.erase(0, 1000 + i)) << i << " of " << more;
+        }
+        // What moved may still be away.
+        in_every_bucket(erase);
+        in_every_bucket(insert);
+        EXPECT_EQ(asked(), at_home) << more;
+    }
+    // Much coming and going in a full table, in which values go astray and home again.
+    in_every_bucket(erase);
+    for (std::uint32_t i = 0; i < 100'000 + t.capacity(); ++i) {
+        ASSERT_TRUE(i < t.capacity() || t.erase(hash_of(i - t.capacity()), i - t.capacity()));
+        ASSERT_TRUE(i >= 100'000 || t.insert(hash_of(i), i));
+    }
+    in_every_bucket(insert);
+    EXPECT_EQ(asked(), at_home);
 }
 
 TEST(connection_table, agrees_with_a_map) {
