@@ -5,8 +5,9 @@
 callgrind counts what lastack-bench's server_turn() executes for a fixed number of connections over --wire null: SYN,
 handshake with the request, reply with FIN, the peer's FIN, TIME_WAIT; the server's own part is receive(), send() and
 close(). The clock is virtual and the secrets are fixed, so two runs agree to a few instructions. PAGE states the number
-as `instructions a connection: N`, that of another BUILD as `instructions a connection, BUILD: N`; more than 3 % above it
-fails, and more than 3 % below asks for the page to follow.
+as `instructions a connection: N`; more than 3 % above it fails, and more than 3 % below asks for the page to follow. That
+of another BUILD is stated as `instructions a connection, BUILD: N`; there it is 8 %, since a profile is also of the
+machine that it was taken on.
 Exit 77 (skipped) where there is no valgrind.
 """
 import pathlib
@@ -18,6 +19,7 @@ import tempfile
 
 CONNECTIONS = 20000
 GROWTH_MAX = 0.03
+GROWTH_MAX_OF_ANOTHER_BUILD = 0.08
 
 
 def count(bench):
@@ -42,11 +44,12 @@ def main():
     stated = int(re.search(rf"{of_what}: ([\d,]+)", pathlib.Path(page).read_text()).group(1).replace(",", ""))
     counted = count(bench)
     change = counted / stated - 1
+    allowed = GROWTH_MAX_OF_ANOTHER_BUILD if sys.argv[3:] else GROWTH_MAX
     print(f"{counted:.0f} {of_what}; {page} states {stated} ({change:+.1%})")
-    if change > GROWTH_MAX:
+    if change > allowed:
         print("more than the page allows: find out where they come from, or change the page and say why")
         return 1
-    if change < -GROWTH_MAX:
+    if change < -allowed:
         print("fewer: change the page")
     return 0
 
