@@ -50,8 +50,8 @@ constexpr std::array table{
            "skips TIME_WAIT) or evict_oldest (as BSD: the oldest record makes room)."},
     option{"lastack.time_wait_ms", &s::time_wait_ms, "ms", 1, 8388608, live,
            "Length of TIME_WAIT, twice the maximum segment lifetime; a constant of 60000 on "
-           "Linux. A record ends up to 16 ms later and never earlier. A listener may have its "
-           "own."},
+           "Linux. Rounded up to 16 ms; a record ends with the first tick of 16 ms after that, "
+           "never earlier. A listener may have its own."},
     option{
         "lastack.time_wait_records", &s::time_wait_records, "records", 1, 1u << 30, fixed,
         "Records reserved at start, over all cores (at most 134217728 on one), for TIME_WAIT and "

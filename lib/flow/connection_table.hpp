@@ -5,13 +5,14 @@
 // line: ten 16-bit tags, ten values, and how many values whose home it is lie elsewhere. A key goes
 // into its home bucket; if that is full, into its other one; if both are, one of their values moves
 // to its own other bucket, for which its key need not be hashed again. Only where none can (twenty
-// full buckets) does a stash of 64 take the key. A look-up ends at the home unless something has
-// strayed from there. After much coming and going that is so of 2 homes in 100 in a table that is
-// half full, and of 65 at the stated capacity, where buckets are 78 % full and one value in five is
-// away. Nothing is ever rehashed, erasing leaves no tombstone. An empty table is not touched by a
-// look-up.
+// full buckets beside the two) does a stash of 64 take the key. A look-up that finds nothing at home
+// ends there unless something has strayed from there: after much coming and going that is so of one
+// home in 70 at half of the stated capacity, and of two in three at all of it, where buckets are
+// 78 % full and one value in five is away. Nothing is ever rehashed, erasing leaves no tombstone.
+// An empty table is not touched by a look-up.
 //
-// Cost: 8.2 B a value of capacity; find touches one or two lines.
+// Cost: 8.2 B a value of capacity; find touches one or two lines, of which prefetch() asks for the
+// first.
 #pragma once
 
 #include <array>

@@ -41,7 +41,10 @@ def main():
     if shutil.which("valgrind") is None:
         print("skipped: no valgrind; scripts/install-deps installs it")
         return 77
-    stated = int(re.search(rf"{of_what}: ([\d,]+)", pathlib.Path(page).read_text()).group(1).replace(",", ""))
+    stated = re.search(rf"{of_what}: ([\d,]+)", pathlib.Path(page).read_text())
+    if stated is None:
+        sys.exit(f"{page} states no '{of_what}: N'")
+    stated = int(stated.group(1).replace(",", ""))
     counted = count(bench)
     change = counted / stated - 1
     allowed = GROWTH_MAX_OF_ANOTHER_BUILD if sys.argv[3:] else GROWTH_MAX
