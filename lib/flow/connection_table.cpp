@@ -40,7 +40,11 @@ std::uint32_t connection_table::make_room(std::uint32_t from) {
             const std::uint16_t tag = full.tags[way];
             const bool goes_home = full.take_out(way);
             other.put(free, tag, full.values[way], !goes_home);
-            goes_home ? --other.strays : ++full.strays;
+            if (goes_home) {
+                --other.strays;
+            } else {
+                ++full.strays;
+            }
             return 1u << way;
         }
     }
